@@ -18,9 +18,9 @@ def list_files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below `folder`, by relative path."""
-    return {name: sha256(folder / name) for name in list_files(folder)}
+def checksums(folder: Path, names: list[str] | None = None) -> dict[str, str]:
+    """The SHA-256 of the named files (every file by default) below `folder`, by relative path."""
+    return {name: sha256(folder / name) for name in (list_files(folder) if names is None else names)}
 
 
 def verify_checksums(folder: Path, expected: dict[str, str], remedy: str) -> None:
