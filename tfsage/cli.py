@@ -1,0 +1,199 @@
+"""The `tfsage` command. TensorFlow is imported inside the commands that need it, so that help is instant."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+import tfsage
+from tfsage.console import console
+from tfsage.errors import TfsageError
+
+app = typer.Typer(
+    help="Product, pin and query embeddings for shopping search: from tables to an answered query.",
+    epilog="Start with: tfsage synth --products 2000 --out shop",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class OnBadRows(StrEnum):
+    FAIL = "fail"
+    QUARANTINE = "quarantine"
+
+
+class Split(StrEnum):
+    DEV = "dev"
+    TEST = "test"
+
+
+Out = Annotated[Path, typer.Option("--out", help="Folder to write; it appears when it is complete.")]
+ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file that describes the run.")]
+Run = Annotated[Path, typer.Option("--run", help="Run folder: config, checkpoints, metrics.")]
+Root = Annotated[Path, typer.Option("--root", help="Folder of published bundles, with CURRENT in it.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tfsage {tfsage.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: tfsage synth --products 2000 --out shop")
+def synth(
+    products: Annotated[int, typer.Option("--products", min=1, help="How many products the shop sells.")],
+    out: Out,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same shop.")] = 1,
+) -> None:
+    """Write a synthetic shop, whose true relevance is known, as Parquet tables."""
+    from tfsage.data.synthetic import write_shop
+
+    write_shop(out, products=products, seed=seed)
+    _done(f"tables in {out}")
+
+
+@app.command("import", epilog="Example: tfsage import home_depot --source downloads/home_depot --out tables")
+def import_(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    source: Annotated[Path, typer.Option("--source", help="Folder with the dataset's files.")],
+    out: Out,
+) -> None:
+    """Turn a known public dataset into tfsage tables."""
+    from tfsage.data.importers import import_dataset
+
+    import_dataset(name, source, out)
+    _done(f"tables in {out}")
+
+
+@app.command(epilog="Example: tfsage prepare --tables shop --config configs/demo.yaml --out prepared")
+def prepare(
+    tables: Annotated[Path, typer.Option("--tables", help="Folder of Parquet tables.")],
+    config: ConfigFile,
+    out: Out,
+    on_bad_rows: Annotated[
+        OnBadRows, typer.Option("--on-bad-rows", help="Stop at bad rows, or set them aside and go on.")
+    ] = OnBadRows.FAIL,
+) -> None:
+    """Validate tables, split and cap the pairs, build the vocabularies."""
+    from tfsage.config import load_config
+
+    settings = load_config(config)
+    from tfsage.data.prepare import prepare as prepare_tables
+
+    prepare_tables(tables, settings, out, on_bad_rows=on_bad_rows.value)
+    _done(f"prepared data in {out}, what was dropped and why in {out / 'report.json'}")
+
+
+@app.command(epilog="Example: tfsage train --data prepared --config configs/demo.yaml --run runs/demo")
+def train(
+    data: Annotated[Path, typer.Option("--data", help="Folder that `tfsage prepare` wrote.")],
+    config: ConfigFile,
+    run: Run,
+) -> None:
+    """Train the towers; the same command goes on where a stopped run left off."""
+    from tfsage.config import load_config
+
+    settings = load_config(config)
+    from tfsage.quiet import quiet_keras_nlp
+
+    quiet_keras_nlp()
+    from tfsage.training import train as train_towers
+
+    train_towers(data, settings, run)
+    _done(f"trained run in {run}")
+
+
+@app.command(epilog="Example: tfsage evaluate --run runs/demo")
+def evaluate(
+    run: Run,
+    split: Annotated[Split, typer.Option("--split", help="Which pairs to evaluate on.")] = Split.TEST,
+) -> None:
+    """Measure recall beside baselines; write metrics.json and report.html into the run."""
+    from tfsage.quiet import quiet_keras_nlp
+
+    quiet_keras_nlp()
+    from tfsage.evaluation import evaluate_run
+
+    evaluate_run(run, split=split.value)
+    _done(f"report in {run / 'report.html'}")
+
+
+@app.command(epilog="Example: tfsage serve --root bundles")
+def serve(
+    root: Root,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="0 takes a free port.")] = 8500,
+    rest_port: Annotated[int, typer.Option("--rest-port", min=0, max=65535, help="0 takes a free port.")] = 8501,
+) -> None:
+    """Serve the published bundle's towers as TensorFlow Serving would (for development)."""
+    from tfsage.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+    from tfsage.serving.server import serve as serve_bundle
+
+    serve_bundle(root, grpc_port=grpc_port, rest_port=rest_port, host=host)
+
+
+@app.command(epilog='Example: tfsage search --root bundles "mid century walnut desk" -k 10')
+def search(
+    root: Root,
+    text: Annotated[str, typer.Argument(help="What a shopper would type.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many products to show.")] = 10,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="HOST:PORT",
+            help="Model server to ask. Without it: the one on 127.0.0.1:8500 if it serves this bundle, "
+            "else one is started for this search.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the products as JSON.")] = False,
+) -> None:
+    """Find products for a text query: query tower over gRPC, then the index."""
+    from tfsage.serving.query_text import check_query
+
+    check_query(text)
+    from tfsage.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+    from tfsage.serving.search import search as search_bundle
+
+    hits = search_bundle(root, text, k, address=address)
+    if as_json:
+        typer.echo(json.dumps([hit._asdict() for hit in hits], ensure_ascii=False))
+        return
+    for place, hit in enumerate(hits, start=1):
+        typer.echo(f"{place:3}  {hit.score:.4f}  {hit.product_id}  {hit.title}")
+
+
+def _done(message: str) -> None:
+    console.print(Text(message), soft_wrap=True)
+
+
+def main() -> None:
+    """Runs the command line; a problem that the user can mend is one message on standard error and status 1."""
+    try:
+        app()
+    except TfsageError as error:
+        console.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
