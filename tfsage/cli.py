@@ -1,7 +1,6 @@
 """The `tfsage` command. TensorFlow is imported inside the commands that need it, so that help is instant."""
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from rich.text import Text
 
 import tfsage
 from tfsage.console import console
-from tfsage.errors import TfsageError
+from tfsage.launch import launch
 
 app = typer.Typer(
     help="Product, pin and query embeddings for shopping search: from tables to an answered query.",
@@ -187,12 +186,8 @@ def _done(message: str) -> None:
 
 
 def main() -> None:
-    """Runs the command line; a problem that the user can mend is one message on standard error and status 1."""
-    try:
-        app()
-    except TfsageError as error:
-        console.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
-        sys.exit(1)
+    """Entry point of `tfsage`."""
+    launch(app)
 
 
 if __name__ == "__main__":
