@@ -38,6 +38,9 @@ def bag_sum(vectors: tf.Tensor, indices: tf.Tensor, bags: tf.Tensor, bag_count: 
     def gradient(upstream):
         order = tf.argsort(indices, stable=True)
         rows = tf.shape(vectors)[0]
-        return bag_sum(upstream, tf.gather(bags, order), tf.gather(indices, order), rows), None, None, None
+        transposed = tf.sparse.segment_sum(
+            upstream, tf.gather(bags, order), tf.gather(indices, order), num_segments=rows
+        )
+        return transposed, None, None, None
 
     return tf.sparse.segment_sum(vectors, indices, bags, num_segments=bag_count), gradient

@@ -1,5 +1,6 @@
 """From raw text to comparable text, in the graph."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -30,6 +31,15 @@ def normalize(texts: tf.Tensor, light_stemming: bool) -> tf.Tensor:
         for pattern, replacement in _STEMMING_RULES:
             texts = tf.strings.regex_replace(texts, pattern, replacement)
     return texts
+
+
+def normalize_word(word: str, light_stemming: bool) -> str:
+    """One word as the tokens of a vocabulary are written; the same rules as `normalize`, outside the graph."""
+    word = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
+    if light_stemming:
+        for pattern, replacement in _STEMMING_RULES:
+            word = re.sub(pattern, replacement, word)
+    return word
 
 
 def word_characters() -> np.ndarray:
