@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from tfsage.errors import TfsageError
-from tfsage.files import checksums, list_files, verify_checksums, write_text
+from tfsage.files import checksums, list_files, sync, verify_checksums, write_text
 from tfsage.index import Index, IndexReport, load_index
 from tfsage.index.storage import read_report
 
@@ -189,10 +189,15 @@ class Bundle:
         if foreign := set(list_files(self.folder)) - {*manifest.files, MANIFEST}:
             raise TfsageError(f"{self.folder}: files that are not in the manifest: {sorted(foreign)}; remove them")
         verify_checksums(self.folder, manifest.files, "export the bundle anew")
-        self._check_embeddings()
+        self.check_embeddings()
         self._check_index()
 
-    def _check_embeddings(self) -> None:
+    def check_embeddings(self) -> None:
+        """Checks that the embeddings are of the manifest's space, dimension and number of rows, by their footers.
+
+        Raises:
+            TfsageError: they are not.
+        """
         rows = 0
         for part in self.parts():
             with pq.ParquetFile(part) as file:
@@ -220,7 +225,7 @@ class Bundle:
             )
 
 
-def embeddings_schema(id_type: pa.DataType, dimension: int, metadata: dict[str, str]) -> pa.Schema:
+def embeddings_schema(id_type: pa.DataType, dimension: int) -> pa.Schema:
     """Columns of embeddings/part-*.parquet: product_id, title, embedding (unit), space_id."""
     fields = [
         pa.field("product_id", id_type, nullable=False),
@@ -228,7 +233,7 @@ def embeddings_schema(id_type: pa.DataType, dimension: int, metadata: dict[str, 
         pa.field("embedding", pa.list_(pa.float32(), dimension), nullable=False),
         pa.field("space_id", pa.string(), nullable=False),
     ]
-    return pa.schema(fields, metadata)
+    return pa.schema(fields)
 
 
 def point_current(root: Path, name: str) -> None:
@@ -237,6 +242,7 @@ def point_current(root: Path, name: str) -> None:
     aside.unlink(missing_ok=True)
     aside.symlink_to(name, target_is_directory=True)
     os.replace(aside, root / CURRENT)
+    sync(root)
 
 
 def rollback(root: str | Path, name: str) -> Bundle:

@@ -47,11 +47,16 @@ def write_text(path: Path, text: str) -> None:
     os.replace(aside, path)
 
 
+def sync(path: Path) -> None:
+    """Forces a file's bytes, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_tree(folder: Path) -> None:
     """Forces every file and folder below `folder`, and `folder` itself, to the disk."""
-    for path in [folder, *folder.rglob("*")]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
