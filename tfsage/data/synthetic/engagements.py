@@ -1,0 +1,114 @@
+"""Who engages with what: similarity in the latent space, times a popularity that knows nothing of it."""
+
+import numpy as np
+
+from tfsage.data.synthetic.concepts import ABSENT, Concepts
+from tfsage.data.synthetic.words import CATEGORIES
+
+ACTION_SHARES = {"click": 0.56, "save": 0.33, "long_click": 0.078, "add_to_cart": 0.0185, "checkout": 0.0135}
+"""Shares of the actions; add-to-cart and checkout together are about 30 times rarer than clicks and saves."""
+
+DAYS = 90
+_SHOPPING = ("add_to_cart", "checkout")
+_CONSIDERED = 256
+_SHARPNESS, _SHOPPING_SHARPNESS = 30.0, 40.0
+_BATCH = 2048
+
+
+def zipf_popularity(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Popularity by Zipf's law, dealt out at random: float64 [count], sums to 1."""
+    popularity = 1.0 / np.arange(1, count + 1) ** 0.8
+    return rng.permutation(popularity / popularity.sum())
+
+
+class Shoppers:
+    """Draws the products that people engage with.
+
+    P(product | query) is proportional to popularity(product) * exp(sharpness * similarity(query, product)) over the
+    products that the person considers: a sample, by popularity, of the category asked for (of the whole shop when
+    the query names none). Shopping actions are more selective than clicks.
+
+    Args:
+        concepts: the latent space.
+        products: int [n] by attribute.
+        popularity: float64 [n].
+    """
+
+    def __init__(self, concepts: Concepts, products: dict[str, np.ndarray], popularity: np.ndarray):
+        self._concepts, self._products = concepts, products
+        category = products["category"].astype(np.int64)
+        self._by_category = np.argsort(category, kind="stable")
+        self._mass = np.concatenate([[0.0], np.cumsum(popularity[self._by_category])])
+        self._bounds = np.searchsorted(category[self._by_category], np.arange(len(CATEGORIES) + 1))
+
+    def choose(
+        self, queries: dict[str, np.ndarray], query: np.ndarray, shopping: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """One product for each event.
+
+        Args:
+            queries: int [q] by attribute.
+            query: int64 [n], rising rows of `queries`.
+            shopping: bool [n], whether the action is a shopping action.
+            rng: drawn from in batches of queries.
+
+        Returns:
+            int64 [n], rows of the products.
+        """
+        chosen = np.empty(len(query), np.int64)
+        uniform = rng.random(len(query))
+        asking, first_event = np.unique(query, return_index=True)
+        first_event = np.append(first_event, len(query))
+        for start in range(0, len(asking), _BATCH):
+            rows = asking[start : start + _BATCH]
+            events = slice(first_event[start], first_event[start + len(rows)])
+            asked = {name: column[rows] for name, column in queries.items()}
+            considered = self._consider(asked["category"], rng)
+            candidates = {name: column[considered] for name, column in self._products.items()}
+            similarity = self._concepts.similarity(asked, candidates)
+            row, strict = np.searchsorted(rows, query[events]), shopping[events]
+            for sharpness, these in ((_SHARPNESS, ~strict), (_SHOPPING_SHARPNESS, strict)):
+                place = _draw_by_row(similarity * sharpness, row[these], uniform[events][these])
+                chosen[events][these] = considered[row[these], place]
+        return chosen
+
+    def _consider(self, category: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        first, end = self._bounds[category], self._bounds[category + 1]
+        anything = category == ABSENT
+        first, end = np.where(anything, 0, first), np.where(anything, len(self._by_category), end)
+        low, high = self._mass[first], self._mass[end]
+        mass = low[:, None] + rng.random((len(category), _CONSIDERED)) * (high - low)[:, None]
+        found = np.searchsorted(self._mass, mass, side="right") - 1
+        return self._by_category[np.clip(found, first[:, None], end[:, None] - 1)]
+
+
+def _draw_by_row(logits: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """For each draw, a column of its row from the softmax of that row, by inverting the cumulative distribution."""
+    odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    cumulative = np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)
+    # Row r's distribution occupies (r, r + 1], so that one search over all rows finds every draw's column.
+    flat = (cumulative + np.arange(len(cumulative))[:, None]).ravel()
+    place = np.searchsorted(flat, row + uniform) - row * logits.shape[1]
+    return np.clip(place, 0, logits.shape[1] - 1)
+
+
+def query_frequency(count: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each query is asked: log-normal, float64 [count], sums to 1."""
+    frequency = rng.lognormal(sigma=0.7, size=count)
+    return frequency / frequency.sum()
+
+
+def draw_events(
+    shoppers: Shoppers,
+    queries: dict[str, np.ndarray],
+    frequency: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Engagements: query and product rows, action (index into `ACTION_SHARES`), day; int64 [count] each."""
+    query = np.sort(rng.choice(len(frequency), count, p=frequency))
+    shares = np.array(list(ACTION_SHARES.values()))
+    action = rng.choice(len(shares), count, p=shares / shares.sum())
+    shopping = np.isin(action, [list(ACTION_SHARES).index(name) for name in _SHOPPING])
+    product = shoppers.choose(queries, query, shopping, rng)
+    return {"query": query, "product": product, "action": action, "day": rng.integers(DAYS, size=count)}
