@@ -1,0 +1,78 @@
+"""What the towers over an entity's content share: text fields and images, from raw inputs to slots."""
+
+import tensorflow as tf
+
+from tfsage.config import ImageConfig
+from tfsage.errors import TfsageError
+from tfsage.text.hash_embedding import HashEmbedding
+from tfsage.text.tokenizer import NgramTokenizer
+from tfsage.towers.base import Tower
+from tfsage.towers.slots import pad_slots, rms_normalize
+
+IMAGES = "image_embeddings"
+"""The raw input that holds an entity's images; a row of zeros is an absent image."""
+
+
+class ContentTower(Tower):
+    """A tower over text fields, images, or both (ItemSage §3.2); subclasses say what happens to the slots.
+
+    Raw inputs are one string [rows] per text field and `image_embeddings` float32 [rows, images, size]. Features are
+    `token_ids` int32 [tokens], `token_lengths` int32 [rows, fields], `images` float32 [total, size], `image_lengths`
+    int32 [rows]: absent images are not there at all. A tower without one of the two has neither its inputs nor its
+    features.
+
+    Args:
+        text_fields: names of the text fields; empty for a tower of images only.
+        images: number and size of the images; None for a tower of text only. Further images than `slots` are ignored.
+        dimension: size of the vectors.
+        tokenizer, hash_embedding: needed if there are text fields.
+        name: of the tower in the config.
+
+    Raises:
+        TfsageError: neither text fields nor images.
+    """
+
+    def __init__(
+        self,
+        text_fields: tuple[str, ...],
+        images: ImageConfig | None,
+        dimension: int,
+        tokenizer: NgramTokenizer | None,
+        hash_embedding: HashEmbedding | None,
+        name: str,
+    ):
+        super().__init__(name=name)
+        if not text_fields and images is None:
+            raise TfsageError(f"towers.{name}: it has neither `text_fields` nor `images`; give it at least one of them")
+        self.text_fields = text_fields
+        self.images = images
+        self.dimension = dimension
+        self.raw_signature = {field: tf.TensorSpec([None], tf.string) for field in text_fields}
+        self.feature_signature = {}
+        if text_fields:
+            self.tokenizer = tokenizer
+            self.hash_embedding = hash_embedding
+            self.feature_signature["token_ids"] = tf.TensorSpec([None], tf.int32)
+            self.feature_signature["token_lengths"] = tf.TensorSpec([None, len(text_fields)], tf.int32)
+        if images is not None:
+            self.raw_signature[IMAGES] = tf.TensorSpec([None, None, images.dimension], tf.float32)
+            self.feature_signature["images"] = tf.TensorSpec([None, images.dimension], tf.float32)
+            self.feature_signature["image_lengths"] = tf.TensorSpec([None], tf.int32)
+
+    def featurize(self, raw):
+        features = {}
+        if self.text_fields:
+            features |= self.tokenizer.features([raw[field] for field in self.text_fields])
+        if self.images is not None:
+            present = tf.reduce_any(raw[IMAGES] != 0.0, axis=-1)
+            features["images"] = tf.boolean_mask(raw[IMAGES], present)
+            features["image_lengths"] = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
+        return features
+
+    def text_slots(self, features: dict[str, tf.Tensor]) -> tf.Tensor:
+        """float32 [rows, fields, size]: the bag of each text field, RMS-normalised; zeros for an empty field."""
+        return rms_normalize(self.hash_embedding(features["token_ids"], features["token_lengths"]))
+
+    def image_slots(self, features: dict[str, tf.Tensor], count: tf.Tensor | int) -> tf.Tensor:
+        """float32 [rows, count, size]: the first images of each row, RMS-normalised; zeros where there are fewer."""
+        return pad_slots(rms_normalize(features["images"]), features["image_lengths"], count)

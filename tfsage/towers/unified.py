@@ -1,0 +1,52 @@
+"""The unified pin and product tower of OmniSearchSage (2024, §3.4.2)."""
+
+import tensorflow as tf
+
+from tfsage.config import UnifiedTowerConfig
+from tfsage.text.hash_embedding import HashEmbedding
+from tfsage.text.tokenizer import NgramTokenizer
+from tfsage.towers.content import ContentTower
+from tfsage.towers.mlp import mlp
+from tfsage.towers.normalize import l2_normalize
+from tfsage.towers.slots import rms_normalize
+
+
+class UnifiedTower(ContentTower):
+    """The sum of all tokens of all text fields beside the mean of the images, through an MLP; L2.
+
+    In front of the MLP the text sum and each image are brought to the same scale (`rms_normalize`); what is missing is
+    zeros. Text alone with no `hidden` layers, and an embedding of the tower's own dimension, needs no MLP: the vector
+    is the normalised sum of the tokens itself.
+
+    Args:
+        config: its section of the config.
+        tokenizer, hash_embedding: needed if there are text fields.
+
+    Raises:
+        TfsageError: neither text fields nor images.
+    """
+
+    def __init__(
+        self,
+        config: UnifiedTowerConfig,
+        tokenizer: NgramTokenizer | None = None,
+        hash_embedding: HashEmbedding | None = None,
+        name: str = "unified",
+    ):
+        super().__init__(config.text_fields, config.images, config.dimension, tokenizer, hash_embedding, name)
+        straight = not config.hidden and config.images is None and hash_embedding.dimension == config.dimension
+        self.mlp = None if straight else mlp(config.hidden, config.dimension, name="mlp")
+
+    def call(self, features, training=False):
+        parts = []
+        if self.text_fields:
+            tokens = tf.reduce_sum(features["token_lengths"], axis=1)
+            parts += [self.hash_embedding(features["token_ids"], tokens)]
+        if self.mlp is None:
+            return l2_normalize(parts[0])
+        parts = [rms_normalize(part) for part in parts]
+        if self.images is not None:
+            images = tf.reduce_sum(self.image_slots(features, self.images.slots), axis=1)
+            kept = tf.clip_by_value(features["image_lengths"], 1, self.images.slots)
+            parts += [images / tf.cast(kept, tf.float32)[:, None]]
+        return l2_normalize(self.mlp(tf.concat(parts, axis=1)))
