@@ -40,11 +40,14 @@ class StraightProductTower(tf_keras.Model):
         tokens = tf.reduce_sum(vectors * tf.gather(self._importance, ids)[:, :, None], axis=1)
         owner = tf.repeat(tf.range(rows * self._fields), tf.reshape(lengths, [-1]))
         bags = tf.math.unsorted_segment_sum(tokens, owner, rows * self._fields)
-        bags *= tf.math.rsqrt(tf.reduce_mean(tf.square(bags), axis=-1, keepdims=True) + 1e-6)
-        text = tf.reshape(bags, [rows, self._fields, 256])
-        images = tf.RaggedTensor.from_row_lengths(features["images"], features["image_lengths"])
+        text = tf.reshape(_rms_normalize(bags), [rows, self._fields, 256])
+        images = tf.RaggedTensor.from_row_lengths(_rms_normalize(features["images"]), features["image_lengths"])
         images = images.to_tensor(shape=[None, self._slots, 256])
         cls = tf.broadcast_to(self._cls, [rows, 1, self._cls.shape[0]])
         sequence = tf.concat([cls, self._image_map(images), self._text_map(text)], axis=1)
         output = self._head(self._transformer(sequence)[:, 0])
         return tf.math.l2_normalize(output, axis=-1)
+
+
+def _rms_normalize(vectors):
+    return vectors * tf.math.rsqrt(tf.reduce_mean(tf.square(vectors), axis=-1, keepdims=True) + 1e-6)

@@ -1,7 +1,7 @@
 """The main job, end to end: tables in, ranked products out. Every step is a command that you can run by itself.
 
-    python -m examples.demo                  on a synthetic shop
-    python -m examples.demo --tables DIR     on tables of yours (products, queries, engagements, ... as Parquet)
+python -m examples.demo                  on a synthetic shop
+python -m examples.demo --tables DIR     on tables of yours (products, queries, engagements, ... as Parquet)
 """
 
 import json

@@ -1,8 +1,8 @@
 """ItemSage with plain Keras: build the model, compile, fit.
 
-    tfsage synth --products 2000 --out shop
-    tfsage prepare --tables shop --config configs/demo.yaml --out shop-data
-    python -m examples.fit shop-data configs/demo.yaml
+tfsage synth --products 2000 --out shop
+tfsage prepare --tables shop --config configs/demo.yaml --out shop-data
+python -m examples.fit shop-data configs/demo.yaml
 """
 
 import sys

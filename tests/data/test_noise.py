@@ -31,7 +31,7 @@ def test_short_texts_are_left_alone():
 def test_catalog_queries_are_ordered_parts_of_the_title():
     rng = np.random.default_rng(2)
     title = "one two three four five six seven eight nine ten"
-    make = CatalogQueries({}, longest=4)
+    make = CatalogQueries(lambda word: 1.0, longest=4)
     places = {word: place for place, word in enumerate(title.split())}
     queries = [make(title, rng).split() for _ in range(400)]
     assert all(1 <= len(query) <= 4 for query in queries)
@@ -42,7 +42,7 @@ def test_catalog_queries_are_ordered_parts_of_the_title():
 
 def test_rare_words_are_kept_more_often():
     rng = np.random.default_rng(3)
-    make = CatalogQueries({"the": 0.1, "of": 0.1, "walnut": 5.0}, longest=1)
+    make = CatalogQueries({"The": 0.1, "of": 0.1, "walnut": 5.0}.get, longest=1)
     drawn = [make("The of walnut", rng) for _ in range(600)]
     # Half are spans (each word equally likely), half drawn by weight: P(walnut) = 1/2·1/3 + 1/2·5/5.2.
     assert abs(np.mean([query == "walnut" for query in drawn]) - 0.647) < 0.07
@@ -50,5 +50,5 @@ def test_rare_words_are_kept_more_often():
 
 def test_one_word_and_no_word():
     rng = np.random.default_rng(4)
-    assert CatalogQueries({})("desk", rng) == "desk"
-    assert CatalogQueries({})("", rng) == ""
+    assert CatalogQueries(lambda word: 1.0)("desk", rng) == "desk"
+    assert CatalogQueries(lambda word: 1.0)("", rng) == ""

@@ -1,8 +1,12 @@
 """Queries made from catalog text, and the spelling mistakes that people make in queries."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_WORD = re.compile(r"[^\W_]+")
 
 
 def misspell(text: str, rng: np.random.Generator) -> str:
@@ -37,24 +41,23 @@ class CatalogQueries:
     the words which tell products apart are kept more often; they keep their order.
 
     Args:
-        idf: the inverse document frequency of a word; words that are missing count as the rarest.
+        idf: gives the inverse document frequency of a word, above zero.
         longest: the largest number of words in a query.
     """
 
-    def __init__(self, idf: dict[str, float], longest: int = 8):
+    def __init__(self, idf: Callable[[str], float], longest: int = 8):
         self._idf = idf
-        self._rarest = max(idf.values(), default=1.0)
         self._longest = longest
 
     def __call__(self, title: str, rng: np.random.Generator) -> str:
-        words = title.split()
+        words = _WORD.findall(title)
         if len(words) < 2:
             return title
         count = int(rng.integers(1, min(len(words), self._longest) + 1))
         if rng.random() < 0.5:
             start = int(rng.integers(len(words) - count + 1))
             return " ".join(words[start : start + count])
-        weights = np.array([self._idf.get(word.casefold(), self._rarest) for word in words]) + 1e-6
+        weights = np.array([self._idf(word) for word in words])
         # The largest of log(u)/weight draw without replacement in proportion to the weights (Efraimidis, 2006).
         keys = np.log(rng.random(len(words))) / weights
         return " ".join(words[place] for place in np.sort(np.argsort(-keys)[:count]))
