@@ -45,7 +45,10 @@ def served(bundle, tmp_path_factory) -> Served:
     calculator = tmp_path_factory.mktemp("calculator")
     Calculator().save(calculator / "7")
     registry = load_registry({**base_paths(bundle), "calculator": calculator})
-    with ModelServer(registry, grpc_port=0, rest_port=0) as server, grpc.insecure_channel(server.grpc_address) as channel:
+    with (
+        ModelServer(registry, grpc_port=0, rest_port=0) as server,
+        grpc.insecure_channel(server.grpc_address) as channel,
+    ):
         yield Served(
             server,
             registry,

@@ -63,9 +63,13 @@ class Calculator(tf.Module):
     def scalar(self, x):
         return {"half": x / 2}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def total(self, x):
+        return {"total": tf.reduce_sum(x)}
+
     def save(self, folder: Path) -> None:
-        signatures = {"serving_default": self.add, "echo": self.echo, "count": self.count, "scalar": self.scalar}
-        tf.saved_model.save(self, str(folder), signatures=signatures)
+        named = {"echo": self.echo, "count": self.count, "scalar": self.scalar, "total": self.total}
+        tf.saved_model.save(self, str(folder), signatures={"serving_default": self.add, **named})
 
 
 def embed(tower: TinyTower, **texts: list[str]) -> np.ndarray:

@@ -78,7 +78,10 @@ def test_model_status(served):
         (None, ("INVALID_ARGUMENT", "Missing ModelSpec")),
         ({"name": "nix"}, ("NOT_FOUND", "Could not find any versions of model nix")),
         ({}, ("NOT_FOUND", "Could not find any versions of model ")),
-        ({"name": "calculator", "version": {"value": 8}}, ("NOT_FOUND", "Could not find version 8 of model calculator")),
+        (
+            {"name": "calculator", "version": {"value": 8}},
+            ("NOT_FOUND", "Could not find version 8 of model calculator"),
+        ),
     ],
 )
 def test_model_status_refusals(served, spec, answer):
@@ -91,7 +94,14 @@ def test_metadata_is_the_signatures_verbatim(served):
     response = served.prediction.GetModelMetadata(request, timeout=20)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
-    assert set(signatures.signature_def) == {"serving_default", "echo", "count", "scalar", "__saved_model_init_op"}
+    assert set(signatures.signature_def) == {
+        "serving_default",
+        "echo",
+        "count",
+        "scalar",
+        "total",
+        "__saved_model_init_op",
+    }
     assert signatures.signature_def["serving_default"].inputs["x"].name == "serving_default_x:0"
     assert (response.model_spec.version.value, response.model_spec.signature_name) == (7, "")
 

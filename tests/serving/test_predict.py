@@ -100,9 +100,7 @@ def test_refusals_have_the_code_and_the_words_of_tensorflow_serving(served, case
     assert (refused.value.code().name, refused.value.details()) == (code, message)
 
 
-@pytest.mark.parametrize(
-    "query", [np.array(b"a", object), np.array([[b"a", b"b"]], object)], ids=["scalar", "matrix"]
-)
+@pytest.mark.parametrize("query", [np.array(b"a", object), np.array([[b"a", b"b"]], object)], ids=["scalar", "matrix"])
 def test_a_wrong_rank_is_left_to_the_graph_whose_check_answers(served, query):
     with pytest.raises(grpc.RpcError) as refused:
         served.prediction.Predict(predict_request("query_tower", query=query), timeout=20)
@@ -124,7 +122,9 @@ def test_the_answer_names_model_version_and_signature(served):
 
 
 def test_a_call_without_a_deadline_is_answered(served):
-    assert served.prediction.Predict(predict_request("calculator", "scalar", x=np.float64(3))).outputs["half"].double_val == [1.5]
+    assert served.prediction.Predict(predict_request("calculator", "scalar", x=np.float64(3))).outputs[
+        "half"
+    ].double_val == [1.5]
 
 
 def test_values_arrive_in_typed_fields_and_a_filter_limits_them(served):

@@ -52,15 +52,13 @@ def decode(proto: tensor_pb2.TensorProto) -> np.ndarray:
     values = getattr(proto, field)[:count]
     if count > max(len(values), MAX_FILLED_VALUES):
         raise ValueError(f"shape {shape} for {len(values)} values")
-    return _filled(values, count, dtype).reshape(shape)
-
-
-def _filled(values: list, count: int, dtype: tf.DType) -> np.ndarray:
+    # The field of the small integers is wider than they are; C++ wraps what does not fit.
+    sent_type = np.int64 if field == "int_val" else dtype.as_numpy_dtype
     array = np.full(count, b"", object) if dtype == tf.string else np.zeros(count, dtype.as_numpy_dtype)
     if values:
-        array[: len(values)] = np.array(values, object if dtype == tf.string else None).astype(array.dtype)
+        array[: len(values)] = np.array(values, sent_type).astype(array.dtype)
         array[len(values) :] = array[len(values) - 1]
-    return array
+    return array.reshape(shape)
 
 
 def encode(array: np.ndarray) -> tensor_pb2.TensorProto:
