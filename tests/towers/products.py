@@ -18,7 +18,7 @@ HASH = HashEmbeddingConfig(buckets=50, dimension=SIZE, seed=5)
 
 def text_layers() -> dict:
     """A tokenizer and a hash embedding over `WORDS`, as keyword arguments of a tower."""
-    tokens = {"unigrams": WORDS, "bigrams": ["walnut_desk"], "character_ngrams": ["_re", "red"]}
+    tokens = {"unigrams": WORDS, "bigrams": ["walnut_desk"], "character_ngrams": ["_re", "ed_"]}
     counts = np.ones(sum(map(len, tokens.values())), np.int64)
     vocabulary = Vocabulary(TextConfig(), tokens, counts, counts, 10)
     return {
