@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.evaluation.worlds import as_counts, make_judgements, make_vectors, ranks_by_loops, relabelled, unit
+from tfsage.evaluation import dense_ranks
+from tfsage.evaluation.dense_ranks import UNIT_TOLERANCE, rank_dense
+from tfsage.evaluation.judgements import Judgements
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_a_double_loop_in_float64(seed):
+    judgements = make_judgements(seed)
+    queries, products = make_vectors(judgements, seed)
+    score = queries.astype(np.float64) @ products.astype(np.float64).T
+    expected = ranks_by_loops(lambda q, p: score[q, p], judgements, UNIT_TOLERANCE)
+    assert expected[:, 1].sum() > 0, "the oracle must meet ties"
+    np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements)), expected)
+
+
+@pytest.mark.parametrize(("query_block", "product_block"), [(1, 1), (3, 7), (64, 5), (4, 4096)])
+def test_block_sizes_do_not_matter(monkeypatch, query_block, product_block):
+    judgements = make_judgements(5)
+    queries, products = make_vectors(judgements, 5)
+    expected = as_counts(rank_dense(queries, products, judgements))
+    monkeypatch.setattr(dense_ranks, "_QUERY_BLOCK", query_block)
+    monkeypatch.setattr(dense_ranks, "_PRODUCT_BLOCK", product_block)
+    monkeypatch.setattr(dense_ranks, "_PAIR_BLOCK", query_block)
+    np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements)), expected)
+
+
+def test_the_order_of_the_catalog_does_not_matter():
+    judgements = make_judgements(6)
+    queries, products = make_vectors(judgements, 6)
+    permutation = np.random.default_rng(0).permutation(judgements.products)
+    moved = np.empty_like(products)
+    moved[permutation] = products
+    np.testing.assert_array_equal(
+        as_counts(rank_dense(queries, moved, relabelled(judgements, permutation))),
+        as_counts(rank_dense(queries, products, judgements)),
+    )
+
+
+def test_the_order_of_the_pairs_does_not_matter():
+    judgements = make_judgements(7)
+    queries, products = make_vectors(judgements, 7)
+    order = np.random.default_rng(0).permutation(len(judgements.query))
+    columns = {name: getattr(judgements, name)[order] for name in ("query", "product", "weight")}
+    np.testing.assert_array_equal(
+        as_counts(rank_dense(queries, products, replace(judgements, **columns))),
+        as_counts(rank_dense(queries, products, judgements))[order],
+    )
+
+
+def test_exact_copies_of_the_positive_tie_wherever_they_stand():
+    """Another kernel for the positive than for the distractors would break about half of these ties."""
+    rng = np.random.default_rng(0)
+    originals, queries = unit(rng.standard_normal((700, 256))), unit(rng.standard_normal((700, 256)))
+    products = np.repeat(originals, 3, axis=0)[rng.permutation(2100)]
+    _, first = np.unique(products, axis=0, return_index=True)
+    judgements = Judgements(np.arange(700), first, np.ones(700), 2100, np.arange(2100))
+    assert (rank_dense(queries, products, judgements).pair.equal >= 2).all()
+
+
+def test_a_collapsed_model_is_scored_by_chance():
+    """10 / (n + 1) for n distractors beside the positive, not 1 (ties won) and not 0 (ties lost)."""
+    vector = unit(np.random.default_rng(0).standard_normal((1, 64)))
+    judgements = Judgements(np.arange(300), np.arange(300), np.ones(300), 5000, np.arange(300, 5000))
+    ranks = rank_dense(np.repeat(vector, 300, axis=0), np.repeat(vector, 5000, axis=0), judgements)
+    np.testing.assert_allclose(ranks.pair.hits(10), 10 / 4701, rtol=1e-12)
+
+
+def test_a_collapsed_model_among_a_million():
+    """O10, the last line."""
+    judgements = Judgements(np.zeros(1, int), np.zeros(1, int), np.ones(1), 1_000_001, np.arange(1_000_001))
+    ranks = rank_dense(np.ones((1, 1), np.float32), np.ones((1_000_001, 1), np.float32), judgements)
+    assert ranks.pair.hits(10)[0] == pytest.approx(9.99999e-06, rel=1e-9)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3.0])
+def test_vectors_that_would_rank_wrongly_are_refused(bad):
+    judgements = make_judgements()
+    queries, products = make_vectors(judgements)
+    products[4, 1] = bad
+    with pytest.raises(ValueError, match="product 4"):
+        rank_dense(queries, products, judgements)
+
+
+def test_vectors_of_another_catalog_are_refused():
+    judgements = make_judgements()
+    queries, products = make_vectors(judgements)
+    with pytest.raises(ValueError, match="expected queries"):
+        rank_dense(queries, products[1:], judgements)
