@@ -1,0 +1,170 @@
+"""Tables on disk: found, opened, and read batch by batch or as Ibis expressions."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis import _
+
+from tfsage.data.expected_vectors import ExpectedVectors
+from tfsage.data.schema import EXPECTED, REQUIRED_TABLES, TABLES, Column, accepts, is_vector, is_vectors
+from tfsage.errors import TfsageError
+
+BATCH_ROWS = 4096
+
+
+class Batch(NamedTuple):
+    """Some rows of a file: `rows` holds those from `first_row` on, in the file's order."""
+
+    file: str
+    first_row: int
+    rows: pa.RecordBatch
+
+
+class Source:
+    """One table as it lies on disk; its files are read in the order of their names.
+
+    Attributes:
+        name: of the table.
+        files: paths of the Parquet files.
+        schema: Arrow schema, the same in all files.
+        row_count: rows of all files.
+        columns: what each column of the table holds, by name.
+    """
+
+    def __init__(self, name: str, files: list[Path], schema: pa.Schema, row_count: int):
+        self.name, self.files, self.schema, self.row_count = name, files, schema, row_count
+        self.columns = {field.name: describe_column(name, field) for field in schema}
+        self._relation_files = [str(file) for file in files]
+
+    @property
+    def key(self) -> str | None:
+        """The column whose values identify the rows; the text itself in a queries table without ids."""
+        if self.name == "queries" and "query_id" not in self.columns:
+            return "text"
+        return TABLES[self.name].key
+
+    @property
+    def relation_columns(self) -> list[str]:
+        kinds = ("id", "category", "count", "timestamp")
+        return [name for name, column in self.columns.items() if column.kind in kinds or name == self.key]
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[Batch]:
+        """The rows, at most `BATCH_ROWS` at once.
+
+        Raises:
+            TfsageError: a file is damaged.
+        """
+        for file in self.files:
+            row = 0
+            try:
+                for rows in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=columns):
+                    yield Batch(str(file), row, rows)
+                    row += rows.num_rows
+            except (pa.ArrowException, OSError) as error:
+                raise TfsageError(f"{file}: damaged after row {row:,} ({error}); write the file again") from None
+
+    def expression(self, connection: ibis.BaseBackend) -> ibis.Table:
+        """The relation columns (ids, categories, counts, timestamps), with file and row; ids are strings here."""
+        names = self.relation_columns
+        table = connection.read_parquet(self._relation_files, filename=True, file_row_number=True)
+        columns = {name: _[name].cast("string") if self.columns[name].kind == "id" else _[name] for name in names}
+        return table.select(**columns, file=_.filename, row=_.file_row_number)
+
+    def replace_relation_files(self, files: list[Path]) -> None:
+        """Lets `expression` read stand-ins for the files, row for row."""
+        self._relation_files = [str(file) for file in files]
+
+
+def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str, Source]:
+    """Opens every table of a folder: FOLDER/<table>.parquet or FOLDER/<table>/*.parquet.
+
+    Args:
+        folder: the tables.
+        expected: embedding columns that the config relies on, in the tables that are there.
+
+    Raises:
+        TfsageError: names every table that is missing, empty or not Parquet, and every column that is unknown,
+            missing or of a wrong type.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise TfsageError(f"{folder}: no such folder; it should hold {', '.join(f'{name}.parquet' for name in TABLES)}")
+    sources, problems = {}, []
+    for name in TABLES:
+        files = _files(folder, name)
+        if not files:
+            if name in REQUIRED_TABLES:
+                problems.append(f"{folder}/{name}.parquet: the table is missing; it is required")
+            continue
+        source = _open(name, files, problems)
+        if source is not None:
+            sources[name] = source
+    for name, columns, _length, who in expected:
+        if name in sources and not any(column in sources[name].columns for column in columns):
+            problems.append(
+                f"{name}: no column {' or '.join(columns)}, which {who} needs; add it, or change the config"
+            )
+    if problems:
+        raise TfsageError("The tables cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return sources
+
+
+def describe_column(table: str, field: pa.Field) -> Column | None:
+    """What a column holds: by the schema, or by its type for further embedding columns; None where it is unknown."""
+    known = TABLES[table].columns.get(field.name)
+    if known is not None or not TABLES[table].more_embeddings:
+        return known
+    if is_vectors(field.type):
+        return Column("vectors")
+    return Column("vector") if is_vector(field.type) else None
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    single = folder / f"{name}.parquet"
+    if single.is_file():
+        return [single]
+    return sorted(path for path in (folder / name).glob("*.parquet") if path.is_file())
+
+
+def _open(name: str, files: list[Path], problems: list[str]) -> Source | None:
+    found = len(problems)
+    schema, row_count = None, 0
+    for file in files:
+        try:
+            with pq.ParquetFile(file) as opened:
+                here, rows = opened.schema_arrow.remove_metadata(), opened.metadata.num_rows
+        except (pa.ArrowException, OSError) as error:
+            problems.append(f"{file}: not a Parquet file ({str(error).splitlines()[0]}); write it again")
+            continue
+        row_count += rows
+        if schema is None:
+            schema = here
+            problems.extend(f"{file}: {problem}" for problem in _schema_problems(name, here))
+        elif here != schema:
+            problems.append(f"{file}: its columns or types differ from those of {files[0].name}; write both alike")
+    if schema is not None and row_count == 0:
+        problems.append(f"{files[0]}: the table is empty")
+    return Source(name, files, schema, row_count) if len(problems) == found else None
+
+
+def _schema_problems(name: str, schema: pa.Schema) -> Iterator[str]:
+    known = TABLES[name].columns
+    for column in schema.names:
+        if schema.names.count(column) > 1:
+            yield f"column {column!r} is there twice"
+    for field in schema:
+        column = describe_column(name, field)
+        if column is None:
+            near = get_close_matches(field.name, known, 1, 0.0)[0]
+            what = f"unknown column {field.name!r} ({field.type})"
+            yield f"{what}; the nearest known one is {near!r}: rename or remove it"
+        elif not accepts(column.kind, field.type):
+            yield f"column {field.name!r} is {field.type}; it should be {EXPECTED[column.kind]}"
+    for column, described in known.items():
+        if described.required and column not in schema.names:
+            yield f"column {column!r} is missing; it is required"
