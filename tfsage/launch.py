@@ -1,5 +1,6 @@
 """How a command of the project starts, and how it fails."""
 
+import errno
 import sys
 
 import typer
@@ -8,11 +9,21 @@ from rich.text import Text
 from tfsage.console import console
 from tfsage.errors import TfsageError
 
+_MAKE_ROOM = "make room there, or write to another disk"
+_ALLOW = "check its owner and permissions, or choose another folder"
+_REMEDIES = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.EROFS: _ALLOW,
+}
+
 
 def launch(app: typer.Typer) -> None:
     """Runs a command line; a problem that the user can mend is one message on standard error and exit status 1.
 
-    That is a `TfsageError`, or the operating system's refusal to read or write a file (permission, full disk). Any
+    That is a `TfsageError`, or the operating system's refusal to write or read (full disk, permissions). Any
     other exception is a mistake of ours and keeps its traceback; Ctrl-C ends the command with status 130.
     """
     try:
@@ -20,9 +31,9 @@ def launch(app: typer.Typer) -> None:
     except TfsageError as error:
         _fail(str(error))
     except OSError as error:
-        if error.filename is None:
+        if error.errno not in _REMEDIES:
             raise
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(f"{error.filename or 'output'}: {error.strerror}; {_REMEDIES[error.errno]}")
 
 
 def _fail(message: str) -> None:

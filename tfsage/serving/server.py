@@ -108,6 +108,8 @@ def serve(root: str | Path, grpc_port: int = 8500, rest_port: int = 8501, host: 
         KeyboardInterrupt: after a clean stop, on Ctrl-C.
     """
     bundle = Bundle.current(root)
+    if grpc_port == rest_port != 0:
+        raise TfsageError(f"gRPC and REST need ports of their own, both are {grpc_port}; change one of them")
     for port in (grpc_port, rest_port):
         bind(host, port).close()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
