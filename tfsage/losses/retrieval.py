@@ -1,0 +1,76 @@
+"""The losses as a TensorFlow Recommenders task."""
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfsage.config import LossConfig
+from tfsage.losses.candidates import Candidates
+from tfsage.losses.sampled_softmax import in_batch_rows, mixed_rows, random_rows, weighted_mean
+from tfsage.losses.temperature import Temperature
+from tfsage.losses.validation import check_loss
+
+
+class SampledSoftmaxTask(tfrs.tasks.Retrieval):
+    """Retrieval with sampled softmax and logQ correction (ItemSage §3.4).
+
+    `negatives` chooses the loss of a row: `in_batch` is eq. (2), `random` eq. (3), `sum` (the paper's choice) their
+    sum, `mixed` eq. (4). `duplicates: mask` with `positive_correction: false` is the refined form of both terms.
+
+        task = SampledSoftmaxTask(LossConfig())
+        loss = task(query_embeddings, query_ids, candidates, sample_weight)
+
+    Args:
+        config: the `loss` section of a config.
+
+    Raises:
+        TfsageError: the options contradict each other.
+    """
+
+    def __init__(self, config: LossConfig, name: str = "sampled_softmax"):
+        check_loss(config)
+        super().__init__(name=name)
+        # Under a mixed precision policy Keras would cast the queries down before `call` sees them.
+        self._autocast = False
+        self._config = config
+        self._softmax_temperature = Temperature(config.temperature, config.temperature_floor, config.learn_temperature)
+
+    def call(
+        self,
+        query_embeddings: tf.Tensor,
+        query_ids: tf.Tensor,
+        candidates: Candidates,
+        sample_weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Σ w ℓ / Σ w over the rows, a scalar. The positive of a row of weight zero is still a negative of the others.
+
+        Args:
+            query_embeddings: floating [B, d], of unit length.
+            query_ids: int64 [B].
+            candidates: whose first B are the positives of the rows.
+            sample_weight: floating [B]; the weights of the positives in `candidates` when it is left out.
+        """
+        losses = self.row_losses(query_embeddings, query_ids, candidates)
+        weights = candidates.weight[: tf.shape(losses)[0]] if sample_weight is None else sample_weight
+        return weighted_mean(losses, weights)
+
+    def row_losses(self, query_embeddings: tf.Tensor, query_ids: tf.Tensor, candidates: Candidates) -> tf.Tensor:
+        """The unweighted loss of each row, [B]: float32, or float64 when the queries are."""
+        scale = self._softmax_temperature.scale()
+        refined = not self._config.positive_correction
+        mask_others = self._config.mask_other_positives
+        if self._config.negatives == "mixed":
+            return mixed_rows(query_embeddings, query_ids, candidates, scale, mask_other_positives=mask_others)
+        losses = []
+        if self._config.negatives in ("sum", "in_batch"):
+            losses.append(
+                in_batch_rows(
+                    query_embeddings, query_ids, candidates, scale, refined=refined, mask_other_positives=mask_others
+                )
+            )
+        if self._config.negatives in ("sum", "random"):
+            losses.append(random_rows(query_embeddings, candidates, scale, refined=refined))
+        return tf.add_n(losses)
+
+    def temperature(self) -> tf.Tensor:
+        """τ, a float32 scalar."""
+        return self._softmax_temperature.value()
