@@ -1,0 +1,184 @@
+"""`tfsage evaluate`: a run folder in, metrics.json and report.html into it."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tfsage.config import EvaluationConfig, TaskConfig
+from tfsage.console import console
+from tfsage.data.prepared import PreparedData
+from tfsage.errors import TfsageError
+from tfsage.evaluation.baselines import normalised, product_texts, rank_randomly, write_image_sums
+from tfsage.evaluation.bm25 import BM25
+from tfsage.evaluation.bootstrap import CONFIDENCE
+from tfsage.evaluation.dense_ranks import rank_dense
+from tfsage.evaluation.examples import Example, choose_examples
+from tfsage.evaluation.freeze import freeze_vectors
+from tfsage.evaluation.frozen import FrozenVectors, write_products, write_ranks, write_tasks
+from tfsage.evaluation.judgements import Judgements, choose_distractors
+from tfsage.evaluation.measure import MODEL, LexicalRows, measure_task
+from tfsage.evaluation.ranks import PairRanks, rank_rows, rank_static
+from tfsage.evaluation.report import write_report
+from tfsage.evaluation.table import metrics_table
+from tfsage.evaluation.task_pairs import TaskPairs, load_task_pairs
+from tfsage.files import write_text
+
+_EXAMPLES = 3
+
+
+def evaluate_run(run: str | Path, split: str = "test") -> dict:
+    """Evaluates every engagement task of a run on one split, with the baselines beside it.
+
+    Writes into the run: vectors/SPLIT (see `frozen`), metrics.json and report.html; for dev metrics_dev.json and
+    report_dev.html, so that choosing on dev does not overwrite what test said.
+
+    Args:
+        run: a trained run folder.
+        split: dev or test.
+
+    Returns:
+        What metrics.json says: "split", "distractors", "products", "k", "bootstrap", "confidence", "seed",
+        "skipped" (tasks without pairs) and "tasks" (see `measure_task`).
+
+    Raises:
+        TfsageError: it is not a trained run, or no task has a pair in this split.
+    """
+    # Here and not above: the rest of the evaluator works without TensorFlow.
+    from tfsage.training.run import Run
+
+    opened = Run.open(run)
+    config, data = opened.config.evaluation, opened.data
+    staging = opened.folder / "vectors" / f".{split}.partial"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    product_ids = data.product_ids.gather(np.arange(data.product_count))
+    distractors = choose_distractors(product_ids, config.distractors, config.seed)
+    write_products(staging, product_ids, distractors)
+    asked = [task for task in opened.config.tasks if task.source == "engagements"]
+    found = [(task, load_task_pairs(data, task, split, config, distractors)) for task in asked]
+    tasks = [(task, pairs) for task, pairs in found if pairs is not None]
+    if not tasks:
+        raise TfsageError(
+            f"{data.folder}: no task of this run has a pair in the {split} split, so there is nothing to evaluate; "
+            "prepare with a larger share or window for it (`prepare.split` in the config)"
+        )
+    write_tasks(staging, freeze_vectors(staging, data, opened.load_towers(), tasks))
+    metrics = {
+        "format": 1,
+        "split": split,
+        "distractors": len(distractors),
+        "products": data.product_count,
+        "k": list(config.k),
+        "bootstrap": config.bootstrap,
+        "confidence": CONFIDENCE,
+        "seed": config.seed,
+        "skipped": [task.name for task, pairs in found if pairs is None],
+        "tasks": {},
+    }
+    vectors, catalog, examples = FrozenVectors(staging), _Catalog(data, staging), {}
+    for task, pairs in tasks:
+        console.print(f"Evaluating {task.name}: {len(pairs.judgements.query):,} pairs")
+        metrics["tasks"][task.name], examples[task.name] = _evaluate_task(vectors, task, pairs, config, catalog)
+    _replace(staging, staging.with_name(split))
+    suffix = "" if split == "test" else f"_{split}"
+    write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
+    write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
+    console.print(metrics_table(metrics))
+    return metrics
+
+
+class _Catalog:
+    """What the baselines need of the catalog, read at most once."""
+
+    def __init__(self, data: PreparedData, folder: Path):
+        self.data, self._folder = data, folder
+
+    @cached_property
+    def bm25(self) -> BM25:
+        return BM25(product_texts(self.data.folder / "products.parquet", self.data.text_fields))
+
+    @cached_property
+    def image_sums(self) -> np.ndarray:
+        write_image_sums(self.data.images(), self._folder / "image_sums.npy")
+        return np.load(self._folder / "image_sums.npy", mmap_mode="r")
+
+
+def _evaluate_task(
+    vectors: FrozenVectors, task: TaskConfig, pairs: TaskPairs, config: EvaluationConfig, catalog: _Catalog
+) -> tuple[dict, list[Example]]:
+    queries, products = vectors.vectors(task.name)
+    lexical = _lexical_rows(task, pairs, catalog)
+    baselines = _baselines(task, pairs, catalog, lexical)
+    chosen = {name: baselines[name] for name in config.baselines if name in baselines}
+    result = measure_task(queries, products, pairs.judgements, config, chosen, lexical, pairs.popularity)
+    write_ranks(vectors.folder / task.name, result.ranks)
+    asked = catalog.data.queries(task.query_type)
+    examples = choose_examples(
+        queries,
+        products,
+        pairs.judgements,
+        result.ranks[MODEL],
+        _Rows(asked.ids if asked.texts is None else asked.texts, pairs.query_rows),
+        catalog.data.titles,
+        _EXAMPLES,
+        config.seed,
+    )
+    return result.metrics, examples
+
+
+def _lexical_rows(task: TaskConfig, pairs: TaskPairs, catalog: _Catalog) -> LexicalRows | None:
+    if task.query_type != "query":
+        return None
+    texts = catalog.data.queries("query").texts
+    return None if texts is None else lambda: catalog.bm25.rows(texts.gather(pairs.query_rows))
+
+
+def _baselines(
+    task: TaskConfig, pairs: TaskPairs, catalog: _Catalog, lexical: LexicalRows | None
+) -> dict[str, Callable[[Judgements], PairRanks]]:
+    """The baselines that make sense for the queries of this task."""
+    baselines = {
+        "random": rank_randomly,
+        "popularity": lambda judgements: rank_static(pairs.popularity, judgements),
+    }
+    if lexical is not None:
+        baselines["bm25"] = lambda judgements: rank_rows(lexical(), judgements, "Ranking by BM25")
+    if task.query_type != "query" and _share_a_space(task, catalog.data):
+        queries = normalised(catalog.data.queries(task.query_type).embeddings[pairs.query_rows])
+        baselines["sum"] = lambda judgements: rank_dense(
+            queries, catalog.image_sums, judgements, "Ranking by the sum of images"
+        )
+    return baselines
+
+
+def _share_a_space(task: TaskConfig, data: PreparedData) -> bool:
+    """Whether pin or product queries have embeddings as long as those of the products' images."""
+    embeddings = data.queries(task.query_type).embeddings
+    if embeddings is None or "image_embeddings" not in data.manifest["embedding_columns"]:
+        return False
+    return embeddings.shape[1] == data.images().values.shape[1]
+
+
+class _Rows:
+    """Some rows of a string store, renumbered from 0."""
+
+    def __init__(self, strings, rows: np.ndarray):
+        self._strings, self._rows = strings, rows
+
+    def gather(self, rows: np.ndarray) -> list[str]:
+        return self._strings.gather(self._rows[rows])
+
+
+def _replace(new: Path, final: Path) -> None:
+    """Moves a finished folder to its name; an earlier one there goes."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(new, final)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,134 @@
+"""The frozen arrays of one evaluation, as files: anyone can recompute every number from them with numpy alone.
+
+products.parquet            product_id, one row per row of the catalog
+products_TOWER.npy          float32 [products, d]
+queries_TOWER_TYPE.npy      float32 [n, d]; queries_TOWER_TYPE.parquet has the id of each
+distractors.npy             int64 [c], rows of the catalog
+tasks.json                  which vectors each task compares
+TASK/pairs.parquet          query (row of the queries' file), product (row of the catalog), their ids, weight
+TASK/excluded.parquet       query, product: never competitors
+TASK/ranks.parquet          one row per pair: for each system how many competitors rank higher, and equal
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfsage.errors import TfsageError
+from tfsage.evaluation.judgements import Judgements
+from tfsage.evaluation.ranks import PairRanks, Ranks
+from tfsage.files import write_text
+
+_COUNTS = ("pair_greater", "pair_equal", "catalog_greater", "catalog_equal")
+
+
+class FrozenVectors:
+    """The vectors of a run, split by split: RUN/vectors/SPLIT.
+
+    Raises:
+        TfsageError: the folder holds no finished evaluation.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        try:
+            self._tasks = json.loads((self.folder / "tasks.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise TfsageError(f"{folder}: no frozen vectors here; `tfsage evaluate --run RUN` writes them") from None
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(self._tasks)
+
+    def vectors(self, task: str) -> tuple[np.ndarray, np.ndarray]:
+        """Queries float32 [Q, d] in the order of the judgements, and memory-mapped products float32 [products, d]."""
+        rows = np.unique(self._pairs(task)["query"].to_numpy())
+        queries = np.load(self.folder / self._tasks[task]["queries"], mmap_mode="r")
+        return queries[rows], np.load(self.folder / self._tasks[task]["products"], mmap_mode="r")
+
+    def judgements(self, task: str) -> Judgements:
+        """The pairs of the task and their candidates."""
+        pairs = self._pairs(task)
+        rows, query = np.unique(pairs["query"].to_numpy(), return_inverse=True)
+        excluded = pq.read_table(self.folder / task / "excluded.parquet")
+        return Judgements(
+            query=query,
+            product=pairs["product"].to_numpy(),
+            weight=pairs["weight"].to_numpy(),
+            products=pq.read_metadata(self.folder / "products.parquet").num_rows,
+            distractors=np.load(self.folder / "distractors.npy"),
+            excluded_query=np.searchsorted(rows, excluded["query"].to_numpy()),
+            excluded_product=excluded["product"].to_numpy(),
+        )
+
+    def pair_ids(self, task: str) -> pa.Table:
+        """query_id and product_id of every pair, in the order of the judgements."""
+        return self._pairs(task).select(["query_id", "product_id"])
+
+    def ranks(self, task: str) -> dict[str, PairRanks]:
+        """The ranks of every system, in the order of the judgements."""
+        table = pq.read_table(self.folder / task / "ranks.parquet")
+        systems = dict.fromkeys(name.split(".")[0] for name in table.column_names)
+        return {
+            system: PairRanks(
+                *[
+                    Ranks(*[table[f"{system}.{among}_{count}"].to_numpy() for count in ("greater", "equal")])
+                    for among in ("pair", "catalog")
+                ]
+            )
+            for system in systems
+        }
+
+    def _pairs(self, task: str) -> pa.Table:
+        return pq.read_table(self.folder / task / "pairs.parquet")
+
+
+def write_products(folder: Path, product_ids: list[str], distractors: np.ndarray) -> None:
+    """Writes products.parquet and distractors.npy."""
+    pq.write_table(pa.table({"product_id": product_ids}), folder / "products.parquet")
+    np.save(folder / "distractors.npy", distractors)
+
+
+def write_task(
+    folder: Path,
+    judgements: Judgements,
+    query_place: np.ndarray,
+    query_ids: list[str],
+    product_ids: list[str],
+) -> None:
+    """Writes pairs.parquet and excluded.parquet of one task.
+
+    Args:
+        folder: of the task; made here.
+        judgements: the pairs and their candidates.
+        query_place: int64 [Q], ascending: the row of each query in the queries' file.
+        query_ids, product_ids: of each pair.
+    """
+    folder.mkdir()
+    pairs = {
+        "query": query_place[judgements.query],
+        "product": judgements.product,
+        "query_id": query_ids,
+        "product_id": product_ids,
+        "weight": judgements.weight,
+    }
+    excluded = {"query": query_place[judgements.excluded_query], "product": judgements.excluded_product}
+    pq.write_table(pa.table(pairs), folder / "pairs.parquet")
+    pq.write_table(pa.table(excluded), folder / "excluded.parquet")
+
+
+def write_ranks(folder: Path, ranks: dict[str, PairRanks]) -> None:
+    """Writes ranks.parquet of one task."""
+    columns = {}
+    for system, each in ranks.items():
+        arrays = (each.pair.greater, each.pair.equal, each.catalog.greater, each.catalog.equal)
+        columns |= {f"{system}.{name}": array for name, array in zip(_COUNTS, arrays, strict=True)}
+    pq.write_table(pa.table(columns), folder / "ranks.parquet")
+
+
+def write_tasks(folder: Path, vectors_of: dict[str, dict[str, str]]) -> None:
+    """Writes tasks.json, last of all: for each task the files of its `queries` and `products`."""
+    write_text(folder / "tasks.json", json.dumps(vectors_of, indent=2) + "\n")

@@ -1,0 +1,146 @@
+"""report.html: the numbers of metrics.json for people, in one file that asks for nothing from the network."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from tfsage.evaluation.charts import Line, line_chart
+from tfsage.evaluation.examples import RETURNED, Example
+from tfsage.evaluation.measure import FUSION, MODEL
+from tfsage.files import write_text
+
+SYSTEM_NAMES = {
+    MODEL: "this model",
+    FUSION: "model + BM25",
+    "bm25": "BM25",
+    "sum": "sum of images",
+    "popularity": "popularity",
+    "random": "random",
+}
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
+_COLOURS = 8
+_LISTED = 5
+
+
+def write_report(
+    path: Path, run: Path, data: Path, metrics: Mapping, examples: Mapping[str, Sequence[Example]]
+) -> None:
+    """Writes the report of an evaluation.
+
+    Args:
+        path: of the HTML file.
+        run: the run folder; its history.jsonl is read if it is there.
+        data: the prepared folder; its report.json is read if it is there.
+        metrics: what metrics.json says.
+        examples: of each task.
+    """
+    history, prepared = run / "history.jsonl", data / "report.json"
+    lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
+    facts = json.loads(prepared.read_text(encoding="utf-8")) if prepared.exists() else {}
+    write_text(path, render_report(run.resolve().name, metrics, examples, [json.loads(line) for line in lines], facts))
+
+
+def render_report(
+    title: str,
+    metrics: Mapping,
+    examples: Mapping[str, Sequence[Example]],
+    history: Sequence[Mapping[str, float]],
+    data_report: Mapping,
+) -> str:
+    """The HTML of the report.
+
+    Args:
+        title: of the run.
+        metrics: what metrics.json says.
+        examples: of each task.
+        history: one mapping per epoch: "step", "loss", the loss of each task under its name, "temperature_POOL".
+        data_report: what preparation reported, nested in any way.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATE.parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    tasks = metrics["tasks"]
+    systems = {name: _systems(task) for name, task in tasks.items()}
+    return environment.get_template(_TEMPLATE.name).render(
+        title=title,
+        metrics=metrics,
+        systems=systems,
+        names=SYSTEM_NAMES,
+        shown=[name for name in SYSTEM_NAMES if any(name in task for task in systems.values())],
+        headline=[f"{metric}@{k}" for metric in ("recall", "query_recall") for k in metrics["k"]],
+        comparisons={name: _comparisons(task) for name, task in systems.items()},
+        curves={name: _recall_curve(task["recall_curve"]) for name, task in tasks.items()},
+        training=_training_charts(history),
+        examples=examples,
+        returned=RETURNED,
+        facts=list(_flat(data_report)),
+        verdict=_verdict,
+    )
+
+
+def _systems(task: Mapping) -> dict[str, Mapping]:
+    """The metrics of every system of a task, in the order of `SYSTEM_NAMES`."""
+    found = {MODEL: task, FUSION: task.get(FUSION)} | task["baselines"]
+    return {name: found[name] for name in SYSTEM_NAMES if found.get(name)}
+
+
+def _comparisons(systems: Mapping[str, Mapping]) -> list[tuple[str, str]]:
+    """The differences worth a line: of the model and the fusion from every other ranking but the random one."""
+    return [
+        (system, other)
+        for system in (MODEL, FUSION)
+        if system in systems
+        for other in systems
+        if other in systems[system]["differences"] and other != "random"
+    ]
+
+
+def _verdict(difference: Mapping[str, float]) -> str:
+    if difference["low"] > 0:
+        return "▲"
+    return "▼" if difference["high"] < 0 else "○"
+
+
+def _recall_curve(curve: Mapping[str, Sequence[float]]) -> Markup:
+    lines = [Line(name, f"sys-{key}", curve["k"], curve[key]) for key, name in SYSTEM_NAMES.items() if key in curve]
+    return line_chart(lines, "recall@k", "k", log_x=True, from_zero=True)
+
+
+def _training_charts(history: Sequence[Mapping[str, float]]) -> list[Markup]:
+    if not history:
+        return []
+    names = [name for name in history[-1] if name not in ("step", "steps_per_second")]
+    temperatures = [name for name in names if name.startswith("temperature")]
+    losses = [name for name in names if name not in temperatures]
+    charts = []
+    for title, group in (("loss", losses), ("temperature", temperatures)):
+        lines = [_history_line(name, place, history) for place, name in enumerate(group)]
+        if lines:
+            charts.append(line_chart(lines, title, "step"))
+    return charts
+
+
+def _history_line(name: str, place: int, history: Sequence[Mapping[str, float]]) -> Line:
+    shown = name.removeprefix("temperature_")
+    steps, values = [entry["step"] for entry in history], [entry.get(name, float("nan")) for entry in history]
+    return Line(shown, f"colour-{place % _COLOURS}", steps, values)
+
+
+def _flat(facts: Mapping, above: str = ""):
+    """Every fact of a nested report as (where, value)."""
+    for key, value in facts.items():
+        where = f"{above} · {key}" if above else str(key)
+        if isinstance(value, Mapping):
+            yield from _flat(value, where)
+        elif isinstance(value, list):
+            shown = ", ".join(str(each) for each in value[:_LISTED])
+            yield where, f"{shown}, … ({len(value)})" if len(value) > _LISTED else shown
+        elif value is not None:
+            yield where, f"{value:,}" if isinstance(value, int | float) else str(value)

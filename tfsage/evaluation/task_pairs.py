@@ -1,0 +1,95 @@
+"""From a prepared folder to the judgements of one task: which pairs are asked, and what is no fair competitor."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfsage.config import EvaluationConfig, TaskConfig
+from tfsage.data.prepared import PreparedData
+from tfsage.data.schema import SPLITS
+from tfsage.evaluation.judgements import Judgements, hashed_order
+
+
+class TaskPairs(NamedTuple):
+    """What one task is evaluated on.
+
+    query_rows: int64 [Q], the row in the prepared queries of each query of the judgements, ascending.
+    judgements: the pairs, weighted by how often they were engaged with.
+    popularity: float64 [products], engagements in the training pairs of the same actions.
+    """
+
+    query_rows: np.ndarray
+    judgements: Judgements
+    popularity: np.ndarray
+
+
+def load_task_pairs(
+    data: PreparedData, task: TaskConfig, split: str, config: EvaluationConfig, distractors: np.ndarray
+) -> TaskPairs | None:
+    """The pairs of `split` with the actions that the task is evaluated on, or None when there are none.
+
+    No fair competitors of a query, besides its other positives: what the query is known to have engaged with in
+    the other splits, what the exclusions name, and, for a product query, the product itself. When there are more
+    than `max_pairs` pairs, a hashed sample of the queries is taken, each with all of its pairs.
+    """
+    actions = dict.fromkeys(task.evaluate_actions or task.actions, 1.0)
+    by_split = {name: data.pairs(name, task.surface, task.query_type, actions) for name in SPLITS}
+    asked = by_split.pop(split)
+    if not len(asked.query):
+        return None
+    excluded = _joined([data.exclusions(task.query_type), _themselves(data, task.query_type)])
+    catalog = data.product_count
+    keep = ~np.isin(_keys(asked.query, asked.product, catalog), _keys(*excluded, catalog))
+    query, product, weight = asked.query[keep], asked.product[keep], asked.count[keep]
+    if not len(query):
+        return None
+    keep = np.isin(query, _sampled_queries(data, task, query, config))
+    query_rows, query = np.unique(query[keep], return_inverse=True)
+    known = [(pairs.query, pairs.product) for pairs in by_split.values()]
+    excluded_query, excluded_product = _joined([excluded, *known])
+    concerned = np.isin(excluded_query, query_rows)
+    judgements = Judgements(
+        query=query,
+        product=product[keep],
+        weight=weight[keep],
+        products=catalog,
+        distractors=distractors,
+        excluded_query=np.searchsorted(query_rows, excluded_query[concerned]),
+        excluded_product=excluded_product[concerned],
+    )
+    train = by_split["train"]
+    popularity = np.bincount(train.product, train.count, minlength=catalog)
+    return TaskPairs(query_rows, judgements, popularity)
+
+
+def _sampled_queries(data: PreparedData, task: TaskConfig, query: np.ndarray, config: EvaluationConfig) -> np.ndarray:
+    rows, pairs = np.unique(query, return_counts=True)
+    if len(query) <= config.max_pairs:
+        return rows
+    order = hashed_order(data.queries(task.query_type).ids.gather(rows), config.seed)
+    count = np.searchsorted(np.cumsum(pairs[order]), config.max_pairs, side="right")
+    return rows[order[: max(1, count)]]
+
+
+def _themselves(data: PreparedData, query_type: str) -> tuple[np.ndarray, np.ndarray]:
+    """For product queries, the pairs of a query and the very product that it is."""
+    if query_type != "product":
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    ids = data.queries("product").ids
+    query_of = {name: row for row, name in enumerate(ids.gather(np.arange(len(ids))))}
+    found = [
+        (query_of[name], row)
+        for row, name in enumerate(data.product_ids.gather(np.arange(data.product_count)))
+        if name in query_of
+    ]
+    query, product = np.array(found, np.int64).reshape(-1, 2).T
+    return query, product
+
+
+def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    queries, products = zip(*parts, strict=True)
+    return np.concatenate(queries), np.concatenate(products)
+
+
+def _keys(query: np.ndarray, product: np.ndarray, products: int) -> np.ndarray:
+    return query * products + product
