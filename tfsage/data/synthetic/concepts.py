@@ -34,15 +34,15 @@ BRANDS = tuple(start + end for start in words.BRAND_STARTS for end in words.BRAN
 ATTRIBUTES = {
     "category": Attribute(_forms(category[0] for category in words.CATEGORIES), 24, 1.0, 1.0),
     "subtype": Attribute(_forms(_SUBTYPES), 16, 0.5, 0.8),
-    "style": Attribute(_forms(words.STYLES), 10, 0.55, 0.8),
-    "material": Attribute(_forms(_MATERIALS), 16, 0.5, 0.5),
+    "style": Attribute(_forms(words.STYLES), 10, 0.55, 0.7),
+    "material": Attribute(_forms(_MATERIALS), 16, 0.5, 0.4),
     "color": Attribute(_forms(words.COLORS), 12, 0.55, 1.0),
     "pattern": Attribute(_forms(words.PATTERNS), 8, 0.4, 1.0),
     "shape": Attribute(_forms(words.SHAPES), 8, 0.45, 1.0),
-    "brand": Attribute(_forms(BRANDS), 16, 0.4, 0.0),
-    "room": Attribute(_forms(words.ROOMS), 6, 0.3, 0.0),
-    "feature": Attribute(_forms(words.FEATURES), 8, 0.4, 0.0),
-    "size": Attribute(_forms(words.SIZES), 4, 0.25, 0.0),
+    "brand": Attribute(_forms(BRANDS), 16, 0.5, 0.0),
+    "room": Attribute(_forms(words.ROOMS), 6, 0.35, 0.0),
+    "feature": Attribute(_forms(words.FEATURES), 8, 0.5, 0.0),
+    "size": Attribute(_forms(words.SIZES), 4, 0.3, 0.0),
 }
 """`shape` is only ever seen, `brand`, `room`, `feature` and `size` are only ever read: neither modality is enough."""
 
@@ -125,9 +125,9 @@ def draw_products(count: int, rng: np.random.Generator) -> dict[str, np.ndarray]
 
 
 def vary(values: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Things much like the given ones: each attribute but the category has one chance in four to be another."""
+    """Things much like the given ones: each attribute but the category is another with probability 0.4."""
     others = {name: column[rng.permutation(len(column))] for name, column in values.items()}
-    changed = {name: np.where(rng.random(len(column)) < 0.25, others[name], column) for name, column in values.items()}
+    changed = {name: np.where(rng.random(len(column)) < 0.4, others[name], column) for name, column in values.items()}
     return {**changed, "category": values["category"]}
 
 

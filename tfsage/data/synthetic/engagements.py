@@ -9,9 +9,10 @@ ACTION_SHARES = {"click": 0.56, "save": 0.33, "long_click": 0.078, "add_to_cart"
 """Shares of the actions; add-to-cart and checkout together are about 30 times rarer than clicks and saves."""
 
 DAYS = 90
+_SEASON = 21.0
 _SHOPPING = ("add_to_cart", "checkout")
 _CONSIDERED = 256
-_SHARPNESS, _SHOPPING_SHARPNESS = 30.0, 40.0
+_SHARPNESS, _SHOPPING_SHARPNESS = 22.0, 28.0
 _BATCH = 2048
 
 
@@ -92,23 +93,39 @@ def _draw_by_row(logits: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np
     return np.clip(place, 0, logits.shape[1] - 1)
 
 
-def query_frequency(count: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each query is asked: log-normal, float64 [count], sums to 1."""
-    frequency = rng.lognormal(sigma=0.7, size=count)
-    return frequency / frequency.sum()
+class Interest:
+    """When and how often each query is asked.
+
+    Frequencies are log-normal. Two queries in five are asked all the time, the others only for some weeks, so that
+    at any time many queries are new.
+
+    Args:
+        count: number of queries.
+        rng: draws frequencies and seasons.
+    """
+
+    def __init__(self, count: int, rng: np.random.Generator):
+        frequency = rng.lognormal(sigma=0.7, size=count)
+        self._frequency = frequency / frequency.sum()
+        first = rng.uniform(-_SEASON, DAYS, count)
+        lasting = rng.random(count) < 0.4
+        self._first = np.where(lasting, 0.0, np.maximum(first, 0.0))
+        self._end = np.where(lasting, DAYS, np.minimum(first + _SEASON, DAYS))
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Queries, rising, and days: int64 [count] each."""
+        query = np.sort(rng.choice(len(self._frequency), count, p=self._frequency))
+        day = self._first[query] + rng.random(count) * (self._end - self._first)[query]
+        return query, day.astype(np.int64)
 
 
 def draw_events(
-    shoppers: Shoppers,
-    queries: dict[str, np.ndarray],
-    frequency: np.ndarray,
-    count: int,
-    rng: np.random.Generator,
+    shoppers: Shoppers, queries: dict[str, np.ndarray], interest: Interest, count: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Engagements: query and product rows, action (index into `ACTION_SHARES`), day; int64 [count] each."""
-    query = np.sort(rng.choice(len(frequency), count, p=frequency))
+    query, day = interest.draw(count, rng)
     shares = np.array(list(ACTION_SHARES.values()))
     action = rng.choice(len(shares), count, p=shares / shares.sum())
     shopping = np.isin(action, [list(ACTION_SHARES).index(name) for name in _SHOPPING])
     product = shoppers.choose(queries, query, shopping, rng)
-    return {"query": query, "product": product, "action": action, "day": rng.integers(DAYS, size=count)}
+    return {"query": query, "product": product, "action": action, "day": day}

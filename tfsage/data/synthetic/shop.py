@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tfsage.console import progress
 from tfsage.data.staging import staged_folder
 from tfsage.data.synthetic.concepts import ATTRIBUTES, LATENT_DIMENSION, Concepts, draw_products, vary
-from tfsage.data.synthetic.engagements import ACTION_SHARES, Shoppers, draw_events, query_frequency, zipf_popularity
+from tfsage.data.synthetic.engagements import ACTION_SHARES, Interest, Shoppers, draw_events, zipf_popularity
 from tfsage.data.synthetic.text import ask, product_text
 from tfsage.data.synthetic.vectors import FrozenSpaces
 from tfsage.errors import TfsageError
@@ -22,8 +22,11 @@ _FIRST_DAY = dt.datetime(2024, 1, 1)
 _IMAGE_SHARES = np.array([0.2, 0.2, 0.18, 0.15, 0.1, 0.08, 0.05, 0.04])
 """How many products have 1, 2, ... 8 images."""
 _PINS_PER_BOARD = 10
-_STREAMS = {"products": 10, "product_text": 11, "images": 12, "queries": 13, "query_vectors": 14, "pins": 15}
-_STREAMS |= {"pin_vectors": 16, "popularity": 17, "closeup": 18, "search": 19, "boards": 20, "frequency": 21}
+_STREAMS = (
+    "products", "product_text", "images", "pins", "pin_vectors", "queries", "query_vectors", "boards", "popularity",
+    "closeup", "closeup_interest", "search", "search_interest",
+)  # fmt: skip
+"""Each has random numbers of its own, so that asking for more of one thing leaves the others as they are."""
 
 Batches = Iterator[dict[str, pa.Array | list]]
 
@@ -48,14 +51,14 @@ def write_shop(
         seed: decides everything.
         queries: number of distinct text queries; as many as products by default.
         pins: number of pins; as many as products by default.
-        engagements: events on Closeup and Search together; 40 for each product by default.
+        engagements: events on Closeup and Search together; 60 for each product by default.
         dimension: of both frozen embedding spaces.
 
     Raises:
         TfsageError: a size that no shop can have, or `out` holds something else.
     """
     queries, pins = (products if given is None else given for given in (queries, pins))
-    engagements = 40 * products if engagements is None else engagements
+    engagements = 60 * products if engagements is None else engagements
     for name, value in (("products", products), ("queries", queries), ("pins", pins), ("engagements", engagements)):
         if value < 1:
             raise TfsageError(f"synth: {name} must be at least 1, got {value}")
@@ -149,10 +152,10 @@ class _Shop:
             ("closeup", "pin", "pin", self._pins, on_closeup),
             ("search", "query", "q", self._queries, count - on_closeup),
         ):
-            frequency = query_frequency(len(queries["category"]), self._rng("frequency"))
+            interest = Interest(len(queries["category"]), self._rng(f"{surface}_interest"))
             for number, start in enumerate(range(0, events, _EVENTS_BATCH)):
                 size = min(_EVENTS_BATCH, events - start)
-                event = draw_events(shoppers, queries, frequency, size, self._rng(surface, number))
+                event = draw_events(shoppers, queries, interest, size, self._rng(surface, number))
                 distinct, times = np.unique(np.stack(list(event.values())), axis=1, return_counts=True)
                 query, product, action, day = distinct
                 when = np.datetime64(_FIRST_DAY, "us") + day.astype("timedelta64[D]")
@@ -200,7 +203,7 @@ class _Shop:
         )
 
     def _rng(self, stream: str, batch: int = 0) -> np.random.Generator:
-        return np.random.default_rng([self._seed, _STREAMS[stream], batch])
+        return np.random.default_rng([self._seed, _STREAMS.index(stream) + 10, batch])
 
 
 def _batches(values: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
