@@ -64,6 +64,7 @@ class HashEmbedding(tf_keras.layers.Layer):
         self.importance = self.add_weight(
             name="importance", shape=importance.shape, initializer=lambda *_, **__: tf.constant(importance)
         )
+        self.built = True
 
     @classmethod
     def for_vocabulary(cls, vocabulary, config: HashEmbeddingConfig, name: str = "hash_embedding") -> "HashEmbedding":

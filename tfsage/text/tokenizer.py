@@ -7,6 +7,8 @@ from tfsage.errors import TfsageError
 from tfsage.text.ngrams import Ngrams, keys_of_strings
 from tfsage.text.vocabulary import KINDS, Vocabulary
 
+_UNKNOWN = -1
+
 
 class NgramTokenizer(tf.Module):
     """Word unigrams, word bigrams and character n-grams as ids of a vocabulary (ItemSage §3.2).
@@ -48,7 +50,7 @@ class NgramTokenizer(tf.Module):
         parts = []
         for span in spans:
             ids = self._tables[span.kind].lookup(span.keys)
-            known = tf.RaggedTensor.from_row_splits(ids >= 0, span.row_splits, validate=False)
+            known = tf.RaggedTensor.from_row_splits(ids != _UNKNOWN, span.row_splits, validate=False)
             parts.append(
                 tf.ragged.boolean_mask(tf.RaggedTensor.from_row_splits(ids, span.row_splits, validate=False), known)
             )
@@ -69,7 +71,8 @@ class NgramTokenizer(tf.Module):
 
 
 def _table(tokens: list[str], first_id: int) -> tf.lookup.StaticHashTable:
-    """From the key of a token to its id; -1 for every other key."""
-    keys = keys_of_strings(tf.constant(tokens, tf.string))
-    ids = tf.range(first_id, first_id + len(tokens))
-    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, ids), -1)
+    """From the key of a token to its id; _UNKNOWN for every other key."""
+    # TensorFlow refuses an empty table, and a vocabulary may have no tokens of a kind.
+    keys = tf.concat([[tf.constant(0, tf.int64)], keys_of_strings(tf.constant(tokens, tf.string))], 0)
+    ids = tf.concat([[_UNKNOWN], tf.range(first_id, first_id + len(tokens))], 0)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, ids), _UNKNOWN)

@@ -1,0 +1,51 @@
+import tensorflow as tf
+
+from tfsage.text.normalize import normalize, word_characters
+
+
+def _normalized(*texts: str, stem: bool = False) -> list[str]:
+    return [text.decode() for text in normalize(tf.constant(texts), stem).numpy()]
+
+
+def test_case_folding_and_compatibility_forms():
+    assert _normalized("DESK", "Straße", "ﬁt", "ＡＢ１", "ΑΣ", "x²") == [
+        "desk",
+        "strasse",
+        "fit",
+        "ab1",
+        "ασ",
+        "x2",
+    ]
+    assert _normalized("cafe\u0301") == _normalized("caf\u00e9")
+
+
+def test_text_is_left_unstemmed_unless_asked():
+    assert _normalized("Doors") == ["doors"]
+
+
+def test_light_stemming_strips_plurals_and_possessives():
+    stems = {
+        "doors": "door",
+        "batteries": "battery",
+        "ties": "tie",
+        "boxes": "box",
+        "glasses": "glass",
+        "glass": "glass",
+        "brushes": "brush",
+        "shoes": "shoe",
+        "bus": "bus",
+        "gas": "gas",
+        "is": "is",
+        "men's": "men",
+        "Women’s": "women",
+        "8doors": "8door",
+        "2s": "2s",
+        "two doors, three shelves": "two door, three shelve",
+    }
+    assert _normalized(*stems, stem=True) == list(stems.values())
+
+
+def test_words_are_letters_numbers_and_the_marks_that_follow_them():
+    is_word = word_characters()
+    assert all(is_word[ord(c)] for c in "azÉß日9٣½" + "\u0301\u093f")
+    assert not any(is_word[ord(c)] for c in " _-'.,/!\t\n\x00€©🛋\ufffd\u20e3")
