@@ -103,11 +103,14 @@ def train(
     data: Annotated[Path, typer.Option("--data", help="Folder that `tfsage prepare` wrote.")],
     config: ConfigFile,
     run: Run,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed than the config's.")] = None,
 ) -> None:
     """Train the towers; the same command goes on where a stopped run left off."""
-    from tfsage.config import load_config
+    from tfsage.config import load_config, with_seed
 
     settings = load_config(config)
+    if seed is not None:
+        settings = with_seed(settings, seed)
     from tfsage.quiet import quiet_keras_nlp
 
     quiet_keras_nlp()
@@ -140,6 +143,7 @@ def serve(
     rest_port: Annotated[int, typer.Option("--rest-port", min=0, max=65535, help="0 takes a free port.")] = 8501,
 ) -> None:
     """Serve the published bundle's towers as TensorFlow Serving would (for development)."""
+    _require_published(root)
     from tfsage.quiet import quiet_tensorflow
 
     quiet_tensorflow()
@@ -168,6 +172,7 @@ def search(
     from tfsage.serving.query_text import check_query
 
     check_query(text)
+    _require_published(root)
     from tfsage.quiet import quiet_tensorflow
 
     quiet_tensorflow()
@@ -179,6 +184,13 @@ def search(
         return
     for place, hit in enumerate(hits, start=1):
         typer.echo(f"{place:3}  {hit.score:.4f}  {hit.product_id}  {hit.title}")
+
+
+def _require_published(root: Path) -> None:
+    """Finds a mistyped folder out before TensorFlow is loaded."""
+    from tfsage.bundle import Bundle
+
+    Bundle.current(root)
 
 
 def _done(message: str) -> None:

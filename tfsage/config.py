@@ -339,6 +339,16 @@ def load_config(path: str | Path) -> Config:
         raise TfsageError(f"{path}: the config is not valid:\n{problems}") from None
 
 
+def with_seed(config: Config, seed: int) -> Config:
+    """The same config with another seed for the order of training and for what weights and hash functions start from."""
+    raw = config.model_dump()
+    raw["training"]["seed"] = seed
+    for tower in raw["towers"].values():
+        if "hash_embedding" in tower:
+            tower["hash_embedding"]["seed"] += seed - config.training.seed
+    return Config.model_validate(raw)
+
+
 def save_config(config: Config, path: str | Path) -> None:
     """Writes the config with every default spelled out, so that a run can be repeated after defaults change."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,130 @@
+"""Where the pairs of a task come from: an engagement log, or the catalog itself."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from tfsage.config import TaskConfig
+from tfsage.data.noise import CatalogQueries, misspell
+from tfsage.data.prepared import PreparedData
+from tfsage.errors import TfsageError
+from tfsage.text.normalize import normalize_word
+from tfsage.text.vocabulary import Vocabulary
+
+_QUERY_SPACES = ("query", "pin", "product", "catalog_text", "catalog_image")
+"""Each kind of query has its own range of query ids, so that a pin and a text query never share one."""
+
+
+class PairRows(NamedTuple):
+    """Some pairs of one task.
+
+    Attributes:
+        raw: what the query tower's `featurize` takes, by name: strings [n] or float32 [n, dimension].
+        query_id: int64 [n], equal exactly where two pairs have the same query.
+        product: int64 [n], rows of the catalog.
+        weight: float32 [n].
+    """
+
+    raw: dict[str, np.ndarray]
+    query_id: np.ndarray
+    product: np.ndarray
+    weight: np.ndarray
+
+
+class PairSource(Protocol):
+    size: int
+
+    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows: ...
+
+
+class EngagementPairs:
+    """The distinct (query, product) pairs of one task in one split, held in memory at 24 bytes a pair."""
+
+    def __init__(self, data: PreparedData, task: TaskConfig, split: str = "train"):
+        self._pairs = data.pairs(split, task.surface, task.query_type, task.actions)
+        self.size = len(self._pairs.query)
+        self._queries = data.queries(task.query_type) if self.size else None
+        self._space = query_space(task.query_type)
+        self._noise = task.spelling_noise
+
+    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
+        query = self._pairs.query[index]
+        if self._queries.embeddings is not None:
+            raw = {"embedding": np.asarray(self._queries.embeddings[query], np.float32)}
+        else:
+            raw = {}
+        if self._queries.texts is not None:
+            raw["query"] = _noisy(self._queries.texts.gather(query), self._noise, rng)
+        return PairRows(raw, query + self._space, self._pairs.product[index], self._pairs.weight[index])
+
+
+class CatalogTextPairs:
+    """Self-supervised pairs: a span or an IDF-sampled subset of a title's words → that product."""
+
+    def __init__(self, data: PreparedData, task: TaskConfig):
+        self._titles = data.titles
+        self._make_query = CatalogQueries(_word_idf(Vocabulary.load(data.vocabulary_folder)))
+        self._noise = task.spelling_noise
+        self.size = data.product_count
+
+    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
+        queries = [self._make_query(title, rng) for title in self._titles.gather(index)]
+        raw = {"query": _noisy(queries, self._noise, rng)}
+        return PairRows(raw, index + query_space("catalog_text"), index, np.ones(len(index), np.float32))
+
+
+class CatalogImagePairs:
+    """Self-supervised pairs: one image of a product, drawn uniformly → that product."""
+
+    def __init__(self, data: PreparedData, task: TaskConfig):
+        self._images = data.images()
+        self._with_images = np.flatnonzero(np.diff(self._images.offsets))
+        self.size = len(self._with_images)
+
+    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
+        product = self._with_images[index]
+        first, end = self._images.offsets[product], self._images.offsets[product + 1]
+        raw = {"embedding": np.asarray(self._images.values[rng.integers(first, end)], np.float32)}
+        return PairRows(raw, product + query_space("catalog_image"), product, np.ones(len(index), np.float32))
+
+
+def pair_source(data: PreparedData, task: TaskConfig) -> PairSource | None:
+    """The training pairs of a task, or None for an optional task that has none.
+
+    Raises:
+        TfsageError: the task has no training pairs and is not optional.
+    """
+    source = _SOURCES[task.source](data, task)
+    if source.size:
+        return source
+    if task.optional:
+        return None
+    wanted = f"surface {task.surface}, query_type {task.query_type}, actions {sorted(task.actions)}"
+    raise TfsageError(
+        f"{data.folder}: task {task.name} has no training pairs ({wanted}); "
+        "remove the task, mark it `optional: true`, or check the engagements table"
+    )
+
+
+def query_space(kind: str) -> int:
+    """The first query id of a kind of query."""
+    return _QUERY_SPACES.index(kind) << 48
+
+
+def _word_idf(vocabulary: Vocabulary) -> Callable[[str], float]:
+    """The inverse document frequency of a word as it is written; a word outside the vocabulary counts as the rarest."""
+    words = vocabulary.tokens["unigrams"]
+    idf = dict(zip(words, vocabulary.idf()[: len(words)].tolist(), strict=True))
+    rarest = max(idf.values(), default=1.0)
+    return lambda word: idf.get(normalize_word(word, vocabulary.config.light_stemming), rarest)
+
+
+def _noisy(texts: list[str], rate: float, rng: np.random.Generator) -> np.ndarray:
+    if rate:
+        wrong = rng.random(len(texts)) < rate
+        texts = [misspell(text, rng) if spoil else text for text, spoil in zip(texts, wrong, strict=True)]
+    return np.array([text.encode() for text in texts], object)
+
+
+_SOURCES = {"engagements": EngagementPairs, "catalog_text": CatalogTextPairs, "catalog_image": CatalogImagePairs}

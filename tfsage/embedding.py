@@ -1,0 +1,55 @@
+"""Embeds a catalog or a set of queries with a tower, batch by batch."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfsage.console import progress
+from tfsage.data.batches import product_features
+from tfsage.data.prepared import PreparedData
+from tfsage.towers.base import Tower
+
+
+def embed_products(tower: Tower, data: PreparedData, rows=None, batch_size: int = 256) -> np.ndarray:
+    """Embeds products.
+
+    Args:
+        tower: a product tower.
+        data: the prepared folder.
+        rows: int64 [n], rows of the catalog; all of it by default.
+        batch_size: products embedded at once.
+
+    Returns:
+        float32 [n, dimension], unit vectors.
+    """
+    features = product_features(data, tower)
+    rows = np.arange(data.product_count) if rows is None else np.asarray(rows, np.int64)
+    call = tf.function(tower.call, input_signature=[tower.feature_signature])
+    return _embed(lambda part: call(features(part)), rows, tower.dimension, batch_size, "Embedding products")
+
+
+def embed_queries(tower: Tower, data: PreparedData, query_type: str, rows=None, batch_size: int = 256) -> np.ndarray:
+    """Embeds the queries of one type; arguments and result as for `embed_products`."""
+    queries = data.queries(query_type)
+    rows = np.arange(queries.count) if rows is None else np.asarray(rows, np.int64)
+
+    @tf.function(input_signature=[tower.raw_signature])
+    def call(raw):
+        return tower(tower.featurize(raw))
+
+    def embed(part: np.ndarray):
+        if "embedding" in tower.raw_signature:
+            return call({"embedding": np.asarray(queries.embeddings[part], np.float32)})
+        return call({"query": np.array([text.encode() for text in queries.texts.gather(part)], object)})
+
+    return _embed(embed, rows, tower.dimension, batch_size, f"Embedding {query_type} queries")
+
+
+def _embed(embed, rows: np.ndarray, dimension: int, batch_size: int, title: str) -> np.ndarray:
+    vectors = np.empty((len(rows), dimension), np.float32)
+    with progress() as bar:
+        task = bar.add_task(title, total=len(rows), note="")
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            vectors[start : start + len(part)] = embed(part)
+            bar.advance(task, len(part))
+    return vectors

@@ -1,0 +1,80 @@
+"""The run folder: everything that one training run leaves behind, and the only state that a resumed run needs."""
+
+import json
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfsage.config import Config, load_config, save_config
+from tfsage.data.prepared import PreparedData
+from tfsage.errors import TfsageError
+from tfsage.files import write_text
+from tfsage.models import ItemSage
+from tfsage.towers.base import Tower
+
+
+class Run:
+    """A run folder.
+
+    config.yaml (resolved) · run.json (where the prepared data lie) · checkpoints/ · history.jsonl · tensorboard/;
+    evaluation adds vectors/, metrics.json and report.html, export adds bundle/.
+    """
+
+    def __init__(self, folder: Path, config: Config, data: PreparedData):
+        self.folder, self.config, self.data = folder, config, data
+
+    @classmethod
+    def create(cls, folder: str | Path, config: Config, data_folder: str | Path) -> "Run":
+        """Opens a new run folder, or the same run again when it was started with the same config and data.
+
+        Raises:
+            TfsageError: the folder holds a run with another config or other data.
+        """
+        folder, data_folder = Path(folder), Path(data_folder).resolve()
+        data = PreparedData(data_folder)
+        if (folder / "run.json").exists():
+            run = cls.open(folder)
+            if run.config != config or run.data.folder.resolve() != data_folder:
+                what = "config" if run.config != config else "data folder"
+                raise TfsageError(
+                    f"{folder}: holds a run with another {what}; choose another --run folder, "
+                    f"or delete this one to start anew"
+                )
+            return run
+        folder.mkdir(parents=True, exist_ok=True)
+        save_config(config, folder / "config.yaml")
+        write_text(folder / "run.json", json.dumps({"format": 1, "data": str(data_folder)}) + "\n")
+        return cls(folder, config, data)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Opens an existing run folder.
+
+        Raises:
+            TfsageError: it is not a run folder, or its data are gone.
+        """
+        folder = Path(folder)
+        try:
+            described = json.loads((folder / "run.json").read_text())
+        except FileNotFoundError:
+            raise TfsageError(
+                f"{folder}: not a run folder (no run.json); `tfsage train --run {folder}` makes one"
+            ) from None
+        return cls(folder, load_config(folder / "config.yaml"), PreparedData(described["data"]))
+
+    def load_model(self) -> ItemSage:
+        """The model with the weights of the last checkpoint.
+
+        Raises:
+            TfsageError: there is no checkpoint.
+        """
+        model = ItemSage(self.config, self.data)
+        latest = tf.train.latest_checkpoint(str(self.folder / "checkpoints"))
+        if latest is None:
+            raise TfsageError(f"{self.folder}: no checkpoint; train first: `tfsage train --run {self.folder}`")
+        tf.train.Checkpoint(model=model).restore(latest).expect_partial().assert_existing_objects_matched()
+        return model
+
+    def load_towers(self) -> dict[str, Tower]:
+        """The trained towers, by their names in the config."""
+        return self.load_model().towers
