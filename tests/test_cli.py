@@ -94,18 +94,21 @@ def test_every_command_shows_an_example(name):
         ("import dept --source from --out to", "import_dataset", ("dept", Path("from"), Path("to")), {}),
         ("evaluate --run runs/a", "evaluate_run", (Path("runs/a"),), {"split": "test"}),
         ("evaluate --run runs/a --split dev", "evaluate_run", (Path("runs/a"),), {"split": "dev"}),
-        (
-            "serve --root bundles",
-            "serve",
-            (Path("bundles"),),
-            {"grpc_port": 8500, "rest_port": 8501, "host": "127.0.0.1"},
-        ),
     ],
 )
 def test_commands_call_the_library(line, function, positional, named, calls):
     result = CliRunner().invoke(app, line.split())
     assert result.exit_code == 0, result.output
     assert calls == [(function, positional, named)]
+
+
+def test_serve_listens_on_loopback_unless_told_otherwise(calls, root):
+    CliRunner().invoke(app, ["serve", "--root", str(root)])
+    CliRunner().invoke(app, ["serve", "--root", str(root), "--host", "0.0.0.0", "--grpc-port", "1", "--rest-port", "2"])
+    assert calls == [
+        ("serve", (root,), {"grpc_port": 8500, "rest_port": 8501, "host": "127.0.0.1"}),
+        ("serve", (root,), {"grpc_port": 1, "rest_port": 2, "host": "0.0.0.0"}),
+    ]
 
 
 def test_commands_with_a_config_pass_it_checked(calls, config_file):
@@ -165,9 +168,9 @@ def test_a_served_bundle_answers_searches_without_a_word_of_noise(root):
         address = re.fullmatch(r"  gRPC  (127\.0\.0\.1:\d+)\n", said[1])[1]
         assert re.fullmatch(r"  REST  http://127\.0\.0\.1:\d+/v1/models/query_tower\n", said[2])
 
-        words = ("search", "walnut desk", "--root", root, "--address", address)
+        words = ("search", "walnut desk", "--root", str(root), "--address", address)
         as_json = tfsage_command(*words, "-k", "3", "--json")
-        as_text = tfsage_command(*words)
+        as_text = CliRunner().invoke(app, words)
         serving.send_signal(signal.SIGINT)
         assert serving.wait(30) == 130
         assert (serving.stdout.read(), serving.stderr.read()) == ("", "")

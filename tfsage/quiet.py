@@ -26,11 +26,11 @@ def quiet_tensorflow() -> None:
     from absl import logging as absl_logging
 
     absl_logging.set_verbosity(absl_logging.ERROR)
-    # Some of TensorFlow's C++ files log through Abseil directly, which does not read TF_CPP_MIN_LOG_LEVEL.
-    library = ctypes.CDLL(os.path.join(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2"))
-    set_min_log_level = getattr(library, _SET_MIN_LOG_LEVEL, None)
-    if set_min_log_level is not None:
-        set_min_log_level(ctypes.c_int(_ABSL_ERROR))
+    # Some of TensorFlow's C++ files log through Abseil directly, which does not read TF_CPP_MIN_LOG_LEVEL. Where a
+    # build names the library or the function otherwise, their few lines stay.
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(os.path.join(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2"))
+        library[_SET_MIN_LOG_LEVEL](ctypes.c_int(_ABSL_ERROR))
 
 
 def quiet_keras_nlp() -> None:
