@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from benchmarks.attention import StraightEncoder, copy_weights
 from tests.towers.products import randomize
@@ -11,6 +12,7 @@ ROWS, WIDTH = 4, 16
 
 
 def build(layers: int, slots: dict, capacities=CAPACITIES):
+    tf_keras.utils.set_random_seed(1)
     sizes = {"width": WIDTH, "heads": 4, "feed_forward": 24, "layers": layers}
     encoder, straight = ClsEncoder(capacities, **sizes), StraightEncoder(capacities, **sizes)
     encoder(slots)
@@ -47,7 +49,7 @@ def test_equals_the_whole_sequence_through_keras_nlp(layers):
     for name, ours, theirs in zip(names, gradients, expected_gradients, strict=True):
         largest = np.abs(theirs).max()
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(largest, 1.0), err_msg=name)
-        assert largest > 0.01 or "key/bias" in name, f"{name}: nothing was compared"
+        assert largest > 0.001 or "key/bias" in name, f"{name}: nothing was compared"
 
 
 @pytest.mark.parametrize("layers", [1, 3])

@@ -15,6 +15,7 @@ BOTH = {"text_fields": FIELDS, "images": IMAGES}
 
 
 def make_tower(layers: int = 1, **groups) -> ItemSageTower:
+    tf_keras.utils.set_random_seed(1)
     config = ItemSageTowerConfig(kind="itemsage", layers=layers, **SIZES, **(groups or BOTH))
     tower = ItemSageTower(config, **text_layers())
     tower(tower.featurize(empty_rows(tower, 1)))

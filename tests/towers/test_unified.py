@@ -52,3 +52,14 @@ def test_equals_numpy():
     kernel_1, bias_1, kernel_2, bias_2 = tower.mlp.get_weights()
     expected = np.maximum(inputs @ kernel_1 + bias_1, 0) @ kernel_2 + bias_2
     np.testing.assert_allclose(vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_mean_is_of_the_images_that_are_kept():
+    tower = make_tower(text=False, hidden=(), dimension=SIZE)
+    images = np.random.default_rng(4).standard_normal((1, 7, SIZE)).astype(np.float32)
+    tower.embed({"image_embeddings": images})
+    # With a bias, the length of the mean shows in the unit vector.
+    tower.mlp.layers[-1].bias.assign(np.ones(SIZE))
+    expected = rms_scaled(images[:, :4]).mean(axis=1) @ tower.mlp.get_weights()[0] + 1
+    vectors = tower.embed({"image_embeddings": images})
+    np.testing.assert_allclose(vectors, expected / np.linalg.norm(expected), atol=1e-5)
