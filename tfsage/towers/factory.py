@@ -9,7 +9,6 @@ from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.text.vocabulary import Vocabulary
 from tfsage.towers.base import Tower
 from tfsage.towers.baselines import MlpConcatMlpTower, SumTower
-from tfsage.towers.distilbert import DistilBertTower
 from tfsage.towers.product import ItemSageTower
 from tfsage.towers.query import FrozenTower, NgramTower
 from tfsage.towers.unified import UnifiedTower
@@ -60,6 +59,9 @@ def build_towers(
     towers = {}
     for name, section in sections.items():
         if section.kind == "distilbert":
+            # keras-nlp takes seconds to import, and most configs do without it.
+            from tfsage.towers.distilbert import DistilBertTower
+
             towers[name] = DistilBertTower(section, wordpiece, name=name)
         else:
             reads = name in owners
