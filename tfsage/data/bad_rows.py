@@ -36,19 +36,10 @@ class BadRows:
         self._pieces = 0
         pq.write_table(_SCHEMA.empty_table(), self._next_piece())
 
-    def add(self, table: str, file: str, column: str, reasons: dict[int, str], examples: dict[int, str]) -> None:
-        """Notes rows of one file: why each row is bad, and what to show of it."""
-        if not reasons:
-            return
-        rows = sorted(reasons)
-        columns = {
-            "table": [table] * len(rows),
-            "file": [file] * len(rows),
-            "row": rows,
-            "column": [column] * len(rows),
-            "reason": [reasons[row] for row in rows],
-            "example": [examples[row] for row in rows],
-        }
+    def add(self, table: str, file: str, column: str, reason: str, rows: np.ndarray, examples: list[str]) -> None:
+        """Notes rows (int64 [n]) of one file, and what to show of each."""
+        same = [[value] * len(rows) for value in (table, file, column, reason)]
+        columns = [*same[:2], pa.array(rows, pa.int64()), *same[2:], examples]
         pq.write_table(pa.table(columns, schema=_SCHEMA), self._next_piece())
 
     def add_expression(self, table: str, column: str, reason: str, rows: ibis.Table) -> None:

@@ -31,19 +31,17 @@ class ContentCheck:
 
     def check(self, batch: Batch) -> None:
         names = batch.rows.schema.names
-        key = self._source.key
-        labels = _labels(batch.rows.column(names.index(key))) if key else None
         for name, column in self._source.columns.items():
             array = batch.rows.column(names.index(name))
             if column.kind in ("vector", "vectors"):
-                self._check_vectors(batch, name, array, column.kind == "vectors", labels)
+                self._check_vectors(batch, name, array, column.kind == "vectors")
             elif column.kind in ("id", "category", "text"):
                 rows = invalid_utf8(array)
                 if len(rows) and name in self._source.relation_columns:
                     self._not_utf8.add(batch.file)
-                self._note(batch, name, rows, NOT_UTF8, labels)
+                self._note(batch, name, rows, NOT_UTF8)
         if self._source.name == "queries":
-            self._check_query_texts(batch, labels)
+            self._check_query_texts(batch)
 
     def finish(self, scratch: Path) -> None:
         """Lets the relations of the table be read although some ids are not UTF-8: such ids are null there."""
@@ -51,7 +49,7 @@ class ContentCheck:
             stand_ins = [self._without_bad_ids(number, file, scratch) for number, file in enumerate(self._source.files)]
             self._source.replace_relation_files(stand_ins)
 
-    def _check_vectors(self, batch: Batch, name: str, array: pa.Array, several: bool, labels) -> None:
+    def _check_vectors(self, batch: Batch, name: str, array: pa.Array, several: bool) -> None:
         dimension = self.dimensions.get(name) or first_dimension(array, several)
         if dimension is None:
             return
@@ -59,26 +57,22 @@ class ContentCheck:
         vectors = read_vectors(array, several, dimension)
         row = vectors.row
         wrong = np.unique(row[vectors.wrong_length])
-        self._note(batch, name, wrong, f"a vector is not of length {dimension}", labels)
+        self._note(batch, name, wrong, f"a vector is not of length {dimension}")
         not_finite = np.setdiff1d(row[vectors.not_finite], wrong)
-        self._note(batch, name, not_finite, "a vector holds NaN, infinity or null", labels)
+        self._note(batch, name, not_finite, "a vector holds NaN, infinity or null")
 
-    def _check_query_texts(self, batch: Batch, labels) -> None:
+    def _check_query_texts(self, batch: Batch) -> None:
         array = batch.rows.column(batch.rows.schema.get_field_index("text"))
         if not len(invalid_utf8(array)):
             blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts(array)), ""), True)
             rows = np.flatnonzero(blank.to_numpy(zero_copy_only=False))
-            self._note(batch, "text", rows, "the text of a query is missing or blank", labels)
+            self._note(batch, "text", rows, "the text of a query is missing or blank")
 
-    def _note(self, batch: Batch, column: str, rows: np.ndarray, reason: str, labels) -> None:
-        places = {int(row): batch.first_row + int(row) for row in rows}
-        self._bad.add(
-            self._source.name,
-            batch.file,
-            column,
-            dict.fromkeys(places.values(), reason),
-            {place: labels[row] if labels else "" for row, place in places.items()},
-        )
+    def _note(self, batch: Batch, column: str, rows: np.ndarray, reason: str) -> None:
+        if not len(rows):
+            return
+        shown = batch.rows.column(batch.rows.schema.get_field_index(self._source.key or column)).take(pa.array(rows))
+        self._bad.add(self._source.name, batch.file, column, reason, batch.first_row + rows, _readable(shown))
 
     def _without_bad_ids(self, number: int, file: Path, scratch: Path) -> Path:
         stand_in = scratch / f"{self._source.name}-{number}.parquet"
@@ -166,10 +160,11 @@ def _check_reference(source: Source, role: str, known: ibis.Table, bad: BadRows,
         bad.add_expression(source.name, f"{role}_id", reason, rows)
 
 
-def _labels(array: pa.Array) -> list[str]:
+def _readable(array: pa.Array) -> list[str]:
+    """Values as text that can be printed whatever their bytes."""
     array = plain(array)
-    if pa.types.is_string(array.type):
-        array = array.view(pa.binary())
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        array = array.cast(pa.large_binary())
     return [
         value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
         for value in array.to_pylist()
