@@ -98,12 +98,12 @@ def _check_products(path: Path) -> int:
         raise TfsageError(f"{path}: no such products table; give a Parquet file with --products") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise TfsageError(f"{path}: not a Parquet file ({error})") from None
+    if count == 0:
+        raise TfsageError(f"{path}: the products table is empty; there is nothing to embed")
     if "product_id" not in schema.names:
         raise TfsageError(f"{path}: the products table has no column product_id; it has {', '.join(schema.names)}")
     if not accepts("id", kind := schema.field("product_id").type):
         raise TfsageError(f"{path}: product_id: expected {EXPECTED['id']}, got {kind}")
-    if count == 0:
-        raise TfsageError(f"{path}: the products table is empty; there is nothing to embed")
     ids = ibis.duckdb.connect().read_parquet(path).product_id
     repeated = ids.as_table().group_by("product_id").agg(rows=ibis._.count())
     bad = repeated.filter((repeated.rows > 1) | repeated.product_id.isnull()).limit(3).to_pyarrow()

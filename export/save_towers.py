@@ -4,8 +4,6 @@ import importlib.metadata
 import shutil
 from pathlib import Path
 
-from tfsage.towers.factory import wordpiece_for
-
 import tfsage
 from export import space
 from export.canaries import product_canaries, product_rows, query_canaries, query_texts, verify_canaries
@@ -71,8 +69,7 @@ def _write(run: Run, folder: Path) -> Bundle:
     if config.export.query_tower is not None:
         canaries = _write_query_tower(config.export.query_tower, towers, data, folder / "query_tower" / "1")
 
-    wordpiece = wordpiece_for(config, data)
-    tokenizer = space.tokenizer_fingerprint(data, wordpiece.read_bytes() if wordpiece else None)
+    tokenizer = space.tokenizer_fingerprint(data, {name: towers[name] for name in space.exported_names(config)})
     hashing = space.hash_fingerprint(config)
     manifest = Manifest(
         space_id=space.space_id(config, towers, tokenizer, hashing),

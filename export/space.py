@@ -7,6 +7,7 @@ from tfsage.config import Config
 from tfsage.data.prepared import PreparedData
 from tfsage.text.vocabulary import Vocabulary
 from tfsage.towers.base import Tower
+from tfsage.towers.distilbert import DistilBertTower
 
 _LENGTH = 12
 
@@ -16,10 +17,12 @@ def exported_names(config: Config) -> list[str]:
     return [name for name in (config.export.product_tower, config.export.query_tower) if name is not None]
 
 
-def tokenizer_fingerprint(data: PreparedData, wordpiece: bytes | None) -> str:
-    """SHA-256 over the n-gram vocabulary and, where a tower uses one, the WordPiece vocabulary."""
+def tokenizer_fingerprint(data: PreparedData, towers: dict[str, Tower]) -> str:
+    """SHA-256 over the n-gram vocabulary and the WordPiece vocabulary of every DistilBERT tower."""
     digest = hashlib.sha256(Vocabulary.load(data.vocabulary_folder).fingerprint.encode())
-    digest.update(wordpiece or b"")
+    for name in sorted(towers):
+        if isinstance(towers[name], DistilBertTower):
+            digest.update("\n".join(towers[name].tokenizer.get_vocabulary()).encode())
     return digest.hexdigest()
 
 

@@ -203,10 +203,10 @@ class Bundle:
             with pq.ParquetFile(part) as file:
                 rows += file.metadata.num_rows
                 space = (file.schema_arrow.metadata or {}).get(b"space_id", b"").decode()
-                wanted = pa.list_(pa.float32(), self.manifest.dimension)
-                found = file.schema_arrow.field("embedding").type
+                vector = file.schema_arrow.field("embedding").type
             self._agree(part, "space", space, self.manifest.space_id)
-            self._agree(part, "embedding type", str(found), str(wanted))
+            dimension = vector.list_size if pa.types.is_fixed_size_list(vector) else None
+            self._agree(part, "dimension", dimension, self.manifest.dimension)
         self._agree(self.embeddings, "number of rows", rows, self.manifest.products)
 
     def _check_index(self) -> None:

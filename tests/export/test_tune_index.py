@@ -1,0 +1,105 @@
+"""The index of a bundle is tuned with the queries it is meant for, and told when it falls short."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from export import tune_index as module
+from export import tuning_queries
+from export.embed_catalog import embed_catalog
+from export.tune_index import read_embeddings, tune_index
+from tests.export.fakes import query_tower, write_products
+from tfsage.bundle import Bundle
+from tfsage.data.prepared import Pairs
+from tfsage.errors import TfsageError
+
+TEXTS = ["red chair", "blue lamp", "green rug", "white bed", "black desk"]
+
+
+class Strings(list):
+    def gather(self, rows):
+        return [self[row] for row in rows]
+
+
+class Data:
+    """Dev pairs of text queries and of pins; queries 1 and 4 are held out."""
+
+    manifest = {"queries": {"query": {}, "pin": {}}}
+
+    def pairs(self, split, surface, query_type, actions):
+        assert split == "dev"
+        rows = {"query": [4, 1, 4], "pin": []}[query_type]
+        return Pairs(np.array(rows, np.int64), np.zeros(len(rows), np.int64), None, None)
+
+    def queries(self, query_type):
+        return SimpleNamespace(texts=Strings(TEXTS))
+
+
+def task(**fields):
+    defaults = {"source": "engagements", "candidate_tower": "product", "surface": "search", "actions": {"click": 1}}
+    return SimpleNamespace(**defaults | fields)
+
+
+@pytest.fixture
+def run():
+    tasks = (
+        task(query_type="query", query_tower="text"),
+        task(query_type="pin", query_tower="pin"),
+        task(query_type="query", query_tower="text", source="catalog_text"),
+        task(query_type="query", query_tower="elsewhere", candidate_tower="other"),
+    )
+    export = SimpleNamespace(product_tower="product", query_tower="text")
+    return SimpleNamespace(config=SimpleNamespace(tasks=tasks, export=export), data=Data(), load_towers=dict)
+
+
+@pytest.fixture
+def embedded(towers, tmp_path):
+    return embed_catalog(towers, write_products(tmp_path / "products.parquet", 80), batch_size=16)
+
+
+def test_held_out_queries_go_through_the_exported_tower(embedded, run):
+    queries = tuning_queries.held_out_queries(run, embedded)
+    assert list(queries) == ["query through text"]
+    wanted = query_tower().embed({"query": [TEXTS[1], TEXTS[4]]})
+    np.testing.assert_allclose(queries["query through text"], wanted, atol=1e-5)
+
+
+def test_the_index_is_in_the_manifest(embedded, run):
+    bundle = tune_index(embedded, run, 0.9)
+    summary = Bundle.open(bundle.folder).manifest.index
+    assert (summary.kind, summary.recall, summary.target) == ("scann_brute_force", 1.0, 0.9)
+    assert summary.tuned_on == "held-out dev queries"
+    bundle.verify()
+    vectors, id_map = read_embeddings(bundle)
+    index = bundle.load_index()
+    assert index.search(vectors, 80).rows.shape == (80, 80)
+    np.testing.assert_allclose(index.search(vectors, 1).scores[:, 0], 1.0, atol=1e-5)
+    assert index.id_map.equals(id_map)
+
+
+def test_without_held_out_queries_products_are_perturbed_and_it_says_so(embedded, capsys):
+    bundle = tune_index(embedded, None, 0.9)
+    assert bundle.manifest.index.tuned_on == "perturbed product vectors"
+    assert "perturbed product vectors" in capsys.readouterr().err
+    vectors, _ = read_embeddings(bundle)
+    moved = tuning_queries.perturbed_products(vectors)["perturbed products"]
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-5)
+    assert 0.7 < np.einsum("nd,nd->n", moved, vectors).mean() < 0.97
+
+
+def test_a_recall_below_the_target_is_an_error_that_the_manifest_keeps(embedded, monkeypatch):
+    real = module.build_index
+
+    def poor(*arguments, **named):
+        return real(*arguments, **named).model_copy(update={"recall": 0.5, "recalls": {"query": 0.5}})
+
+    monkeypatch.setattr(module, "build_index", poor)
+    with pytest.raises(TfsageError, match="recall@10 against exact search is 0.500, below the target 0.900"):
+        tune_index(embedded, None, 0.9)
+    assert Bundle.open(embedded.folder).manifest.index.recall == 0.5
+
+
+def test_without_embeddings_there_is_nothing_to_index(towers):
+    with pytest.raises(TfsageError, match="the catalog is not embedded yet; run python -m export.catalog first"):
+        tune_index(towers, None, 0.9)
