@@ -59,6 +59,7 @@ def main(
     rounds = 2 if smoke else rounds
     capacities = {"image": 20, "text": 12}
     rng = np.random.default_rng(1)
+    tf_keras.utils.set_random_seed(1)
     slots = {group: tf.constant(rng.standard_normal((rows, n, size), np.float32)) for group, n in capacities.items()}
     upstream = tf.constant(rng.standard_normal((rows, dimension), np.float32))
 
