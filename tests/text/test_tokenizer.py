@@ -7,7 +7,6 @@ import tensorflow as tf
 from tests.text import reference
 from tfsage.config import TextConfig
 from tfsage.errors import TfsageError
-from tfsage.text.ngrams import keys_of_strings
 from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.text.vocabulary import KINDS
 
@@ -129,12 +128,3 @@ def test_an_empty_vocabulary_knows_nothing():
 def test_another_tokenization_than_the_vocabularys_is_refused():
     with pytest.raises(TfsageError, match="tfsage prepare"):
         NgramTokenizer(_vocabulary(PLAIN), RICH)
-
-
-def test_keys_tell_tokens_apart():
-    """Anagrams, shared prefixes, and every string of up to three letters of a small alphabet."""
-    letters = "abc_日"
-    strings = {a + b + c for a in letters for b in ["", *letters] for c in ["", *letters]}
-    strings |= {"dry_wall", "wall_dry", "drywall", "ab" * 40, "ba" * 40}
-    keys = keys_of_strings(tf.constant(sorted(strings))).numpy()
-    assert len(set(keys)) == len(strings)

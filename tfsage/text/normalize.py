@@ -1,5 +1,6 @@
 """From raw text to comparable text, in the graph."""
 
+import functools
 import re
 import unicodedata
 
@@ -42,6 +43,7 @@ def normalize_word(word: str, light_stemming: bool) -> str:
     return word
 
 
+@functools.cache
 def word_characters() -> np.ndarray:
     """bool [0x110000]: which code points belong to words: letters, numbers, and the combining marks that follow them.
 

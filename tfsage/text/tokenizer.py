@@ -16,7 +16,7 @@ class NgramTokenizer(tf.Module):
     Text is case-folded under NFKC and split at everything that is not a letter or a number; tokens outside the
     vocabulary are dropped, and a token that occurs twice is there twice. Everything is in the graph, the lookup
     tables included, from TensorFlow's own operations and one of TensorFlow Text that TensorFlow Serving links: an
-    exported tower takes raw strings. Bytes that are not UTF-8 separate words. Memory is about 150 bytes per
+    exported tower takes raw strings. Bytes that are not UTF-8 separate words. Memory is about 60 bytes per
     character of the batch.
 
     Raises:
