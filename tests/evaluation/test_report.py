@@ -15,6 +15,11 @@ from tfsage.evaluation.report import render_report, write_report
 
 CONFIG = EvaluationConfig(k=(5, 20), bootstrap=100, fuse_bm25=True)
 EXAMPLES = {"search_click": [Example("<script>alert(1)</script>", 0.5, ["desk"], [("desk", True), ("", False)])]}
+DATA = {
+    "tables": {"pins": {"rows": 12345}},
+    "dates": ["2024-01-01", "2024-03-01"],
+    "pairs": [{"split": "train", "pairs": 4321, "engagements": 9876.0}, {"split": "test", "pairs": 7}],
+}
 HISTORY = [
     {"step": 50, "loss": 9.0, "search_click": 9.5, "temperature_product": 0.07, "steps_per_second": 2.0},
     {"step": 100, "loss": 7.0, "search_click": 8.0, "temperature_product": 0.06, "steps_per_second": 2.0},
@@ -75,7 +80,7 @@ def metrics():
 
 @pytest.fixture(scope="module")
 def page(metrics):
-    return render_report("a run", metrics, EXAMPLES, HISTORY, {"pairs": {"train": 12345}, "bad": list(range(9))})
+    return render_report("a run", metrics, EXAMPLES, HISTORY, DATA)
 
 
 def test_the_page_is_well_formed_and_asks_for_nothing(page):
@@ -110,8 +115,9 @@ def test_light_and_dark_and_phones(page):
 def test_history_and_data_are_shown(page):
     text = Page(page).text
     assert "temperature" in text
-    assert "pairs · train" in text and "12,345" in text
-    assert "0, 1, 2, 3, 4, … (9)" in text
+    assert "tables · pins · rows12,345" in text
+    assert "dates2024-01-01, 2024-03-01" in text
+    assert "splitpairsengagements" in text and "train4,3219,876" in text
 
 
 def test_a_collapse_is_an_alarm(metrics, page):

@@ -1,8 +1,6 @@
 """`tfsage evaluate`: a run folder in, metrics.json and report.html into it."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 from tfsage.config import EvaluationConfig, TaskConfig
 from tfsage.console import console
 from tfsage.data.prepared import PreparedData
+from tfsage.data.staging import staged_folder
 from tfsage.errors import TfsageError
 from tfsage.evaluation.baselines import normalised, product_texts, rank_randomly, write_image_sums
 from tfsage.evaluation.bm25 import BM25
@@ -19,7 +18,7 @@ from tfsage.evaluation.bootstrap import CONFIDENCE
 from tfsage.evaluation.dense_ranks import rank_dense
 from tfsage.evaluation.examples import Example, choose_examples
 from tfsage.evaluation.freeze import freeze_vectors
-from tfsage.evaluation.frozen import FrozenVectors, write_products, write_ranks, write_tasks
+from tfsage.evaluation.frozen import TASKS, FrozenVectors, write_products, write_ranks, write_tasks
 from tfsage.evaluation.judgements import Judgements, choose_distractors
 from tfsage.evaluation.measure import MODEL, LexicalRows, measure_task
 from tfsage.evaluation.ranks import PairRanks, rank_rows, rank_static
@@ -53,12 +52,8 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
 
     opened = Run.open(run)
     config, data = opened.config.evaluation, opened.data
-    staging = opened.folder / "vectors" / f".{split}.partial"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     product_ids = data.product_ids.gather(np.arange(data.product_count))
     distractors = choose_distractors(product_ids, config.distractors, config.seed)
-    write_products(staging, product_ids, distractors)
     asked = [task for task in opened.config.tasks if task.source == "engagements"]
     found = [(task, load_task_pairs(data, task, split, config, distractors)) for task in asked]
     tasks = [(task, pairs) for task, pairs in found if pairs is not None]
@@ -67,7 +62,6 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
             f"{data.folder}: no task of this run has a pair in the {split} split, so there is nothing to evaluate; "
             "prepare with a larger share or window for it (`prepare.split` in the config)"
         )
-    write_tasks(staging, freeze_vectors(staging, data, opened.load_towers(), tasks))
     metrics = {
         "format": 1,
         "split": split,
@@ -80,11 +74,14 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
         "skipped": [task.name for task, pairs in found if pairs is None],
         "tasks": {},
     }
-    vectors, catalog, examples = FrozenVectors(staging), _Catalog(data, staging), {}
-    for task, pairs in tasks:
-        console.print(f"Evaluating {task.name}: {len(pairs.judgements.query):,} pairs")
-        metrics["tasks"][task.name], examples[task.name] = _evaluate_task(vectors, task, pairs, config, catalog)
-    _replace(staging, staging.with_name(split))
+    examples = {}
+    with staged_folder(opened.folder / "vectors" / split, marker=TASKS) as folder:
+        write_products(folder, product_ids, distractors)
+        write_tasks(folder, freeze_vectors(folder, data, opened.load_towers(), tasks))
+        vectors, catalog = FrozenVectors(folder), _Catalog(data, folder)
+        for task, pairs in tasks:
+            console.print(f"Evaluating {task.name}: {len(pairs.judgements.query):,} pairs")
+            metrics["tasks"][task.name], examples[task.name] = _evaluate_task(vectors, task, pairs, config, catalog)
     suffix = "" if split == "test" else f"_{split}"
     write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
     write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
@@ -172,13 +169,3 @@ class _Rows:
 
     def gather(self, rows: np.ndarray) -> list[str]:
         return self._strings.gather(self._rows[rows])
-
-
-def _replace(new: Path, final: Path) -> None:
-    """Moves a finished folder to its name; an earlier one there goes."""
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        os.replace(final, old)
-    os.replace(new, final)
-    shutil.rmtree(old, ignore_errors=True)

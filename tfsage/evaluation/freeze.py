@@ -32,7 +32,7 @@ def freeze_vectors(
     from tfsage.embedding import embed_products, embed_queries
 
     for name in sorted({task.candidate_tower for task, _ in tasks}):
-        shape = data.product_count, towers[name].config.dimension
+        shape = data.product_count, towers[name].dimension
         vectors = np.lib.format.open_memmap(folder / f"products_{name}.npy", "w+", np.float32, shape)
         for start in range(0, data.product_count, _PRODUCTS):
             rows = np.arange(start, min(start + _PRODUCTS, data.product_count))

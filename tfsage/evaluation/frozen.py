@@ -22,6 +22,8 @@ from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.ranks import PairRanks, Ranks
 from tfsage.files import write_text
 
+TASKS = "tasks.json"
+
 _COUNTS = ("pair_greater", "pair_equal", "catalog_greater", "catalog_equal")
 
 
@@ -35,7 +37,7 @@ class FrozenVectors:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         try:
-            self._tasks = json.loads((self.folder / "tasks.json").read_text(encoding="utf-8"))
+            self._tasks = json.loads((self.folder / TASKS).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise TfsageError(f"{folder}: no frozen vectors here; `tfsage evaluate --run RUN` writes them") from None
 
@@ -130,5 +132,5 @@ def write_ranks(folder: Path, ranks: dict[str, PairRanks]) -> None:
 
 
 def write_tasks(folder: Path, vectors_of: dict[str, dict[str, str]]) -> None:
-    """Writes tasks.json, last of all: for each task the files of its `queries` and `products`."""
-    write_text(folder / "tasks.json", json.dumps(vectors_of, indent=2) + "\n")
+    """Writes tasks.json: for each task the files of its `queries` and `products`."""
+    write_text(folder / TASKS, json.dumps(vectors_of, indent=2) + "\n")

@@ -1,7 +1,7 @@
 """report.html: the numbers of metrics.json for people, in one file that asks for nothing from the network."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -22,7 +22,6 @@ SYSTEM_NAMES = {
 }
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 _COLOURS = 8
-_LISTED = 5
 
 
 def write_report(
@@ -80,7 +79,8 @@ def render_report(
         training=_training_charts(history),
         examples=examples,
         returned=RETURNED,
-        facts=list(_flat(data_report)),
+        facts=list(_facts(data_report)),
+        tables=list(_tables(data_report)),
         verdict=_verdict,
     )
 
@@ -133,14 +133,30 @@ def _history_line(name: str, place: int, history: Sequence[Mapping[str, float]])
     return Line(shown, f"colour-{place % _COLOURS}", steps, values)
 
 
-def _flat(facts: Mapping, above: str = ""):
-    """Every fact of a nested report as (where, value)."""
-    for key, value in facts.items():
+def _facts(report: Mapping, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every single fact of a nested report as (where, value)."""
+    for key, value in report.items():
         where = f"{above} · {key}" if above else str(key)
         if isinstance(value, Mapping):
-            yield from _flat(value, where)
+            yield from _facts(value, where)
         elif isinstance(value, list):
-            shown = ", ".join(str(each) for each in value[:_LISTED])
-            yield where, f"{shown}, … ({len(value)})" if len(value) > _LISTED else shown
+            if not _is_table(value):
+                yield where, ", ".join(str(each) for each in value) or "none"
         elif value is not None:
-            yield where, f"{value:,}" if isinstance(value, int | float) else str(value)
+            yield where, _cell(value)
+
+
+def _tables(report: Mapping) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Every list of records at the top of a report as (name, columns, rows)."""
+    for name, records in report.items():
+        if _is_table(records):
+            columns = list(dict.fromkeys(key for record in records for key in record))
+            yield name, columns, [[_cell(record.get(key, "")) for key in columns] for record in records]
+
+
+def _is_table(value) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(record, Mapping) for record in value)
+
+
+def _cell(value) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,105 @@
+"""The whole evaluation of a run, trained for a few steps on a tiny shop."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.conftest import command
+from tests.evaluation.worlds import as_counts
+from tfsage.errors import TfsageError
+from tfsage.evaluation import FrozenVectors, evaluate_run, recall_metrics
+from tfsage.evaluation.dense_ranks import rank_dense
+
+
+@pytest.fixture(scope="module")
+def run(trained_run, tmp_path_factory):
+    """A copy of the trained run, so that other tests see theirs as training left it."""
+    folder = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(trained_run, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def metrics(run):
+    command(["tfsage.cli", "evaluate", "--run", run])
+    return json.loads((run / "metrics.json").read_text())
+
+
+def test_metrics_are_of_every_engagement_task(metrics):
+    assert set(metrics["tasks"]) == {"closeup_click", "search_click"}
+    assert (metrics["split"], metrics["distractors"], metrics["products"]) == ("test", 150, 300)
+    assert set(metrics["tasks"]["search_click"]["baselines"]) == {"random", "popularity", "bm25"}
+    assert set(metrics["tasks"]["closeup_click"]["baselines"]) == {"random", "popularity", "sum"}
+    for task in metrics["tasks"].values():
+        for system in (task, *task["baselines"].values()):
+            for k in (10, 100):
+                value = system[f"recall@{k}"]
+                assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
+                assert value["queries"] == task["queries"] > 0
+
+
+def test_baselines_are_what_their_names_say(metrics):
+    """Lexical overlap and images tell the synthetic products apart; chance is about 10 of 150."""
+    search, closeup = metrics["tasks"]["search_click"]["baselines"], metrics["tasks"]["closeup_click"]["baselines"]
+    assert search["bm25"]["recall@10"]["value"] > 0.4
+    assert closeup["sum"]["recall@10"]["value"] > 0.4
+    for baselines in (search, closeup):
+        assert 10 / 151 <= baselines["random"]["recall@10"]["value"] < 0.08
+
+
+def test_every_number_can_be_recomputed_from_the_saved_vectors(run, metrics):
+    from tfsage.config import load_config
+
+    frozen, config = FrozenVectors(run / "vectors" / "test"), load_config(run / "config.yaml").evaluation
+    for task in frozen.tasks:
+        judgements, stored = frozen.judgements(task), frozen.ranks(task)
+        recomputed = rank_dense(*frozen.vectors(task), judgements)
+        np.testing.assert_array_equal(as_counts(recomputed), as_counts(stored["model"]))
+        for name, value in recall_metrics(stored, judgements, config).items():
+            assert metrics["tasks"][task][name] == value
+
+
+def test_saved_vectors_are_the_towers_own(run):
+    from tfsage.embedding import embed_products
+    from tfsage.training.run import Run
+
+    opened = Run.open(run)
+    vectors = embed_products(opened.load_towers()["product"], opened.data)
+    np.testing.assert_allclose(np.load(run / "vectors/test/products_product.npy"), vectors, atol=1e-6)
+
+
+def test_the_report_is_written(run, metrics):
+    page = (run / "report.html").read_text()
+    assert f"{metrics['tasks']['search_click']['recall@10']['value']:.3f}" in page
+    assert "temperature" in page
+
+
+def test_dev_does_not_overwrite_test(run, metrics):
+    before = (run / "metrics.json").read_bytes()
+    assert evaluate_run(run, split="dev")["split"] == "dev"
+    assert json.loads((run / "metrics_dev.json").read_text())["split"] == "dev"
+    assert (run / "report_dev.html").exists()
+    assert (run / "metrics.json").read_bytes() == before
+    assert sorted(path.name for path in (run / "vectors").iterdir()) == ["dev", "test"]
+
+
+def test_a_second_evaluation_says_the_same(run, metrics):
+    assert json.loads(json.dumps(evaluate_run(run))) == metrics
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(TfsageError, match="not a run folder"):
+        evaluate_run(tmp_path)
+
+
+def test_nothing_to_evaluate_is_said(run, metrics, monkeypatch):
+    from tfsage.evaluation import evaluate
+
+    before = (run / "metrics.json").read_bytes()
+    monkeypatch.setattr(evaluate, "load_task_pairs", lambda *_: None)
+    with pytest.raises(TfsageError, match="nothing to evaluate"):
+        evaluate_run(run)
+    assert (run / "metrics.json").read_bytes() == before
+    FrozenVectors(run / "vectors" / "test")
