@@ -152,10 +152,10 @@ class _Preparation:
         count = self._writers["product"].count
         asked = {part: self._text_queries(part) for part in SPLITS}
         vocabulary = steps.build_vocabulary(asked["train"], self._track("Counting tokens", count))
-        steps.write_tokens(vocabulary, self._track("Tokenizing products", count))
+        steps.write_tokens(self._track("Tokenizing products", count))
         self._report["vocabulary"] = {
             "sizes": dict(zip(KINDS, vocabulary.kind_sizes, strict=True)),
-            "known_tokens": steps.coverage(vocabulary, asked),
+            "known_tokens": steps.known_shares(asked),
         }
         return vocabulary
 

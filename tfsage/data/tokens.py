@@ -1,7 +1,8 @@
 """Vocabularies from the texts that may be learned from, and the token store of the catalog."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -32,49 +33,55 @@ class TokenSteps:
 
     def build_vocabulary(self, training_queries: np.ndarray, advance: Callable[[int], None]) -> Vocabulary:
         """Counts the catalog and the training queries (rows, int64); dev and test queries are never looked at."""
-        products = self._counted(product_texts(self._folder, self._fields), advance) if self._fields else ()
-        texts = chain(products, self._query_texts(training_queries))
+        texts = chain(self._product_texts(advance), self._query_texts(training_queries))
         return build_vocabulary(texts, self._config, self._folder / "vocabulary")
 
-    def write_tokens(self, vocabulary: Vocabulary, advance: Callable[[int], None]) -> None:
+    def write_tokens(self, advance: Callable[[int], None]) -> None:
         """Writes stores/product/tokens: token ids (int32) of field f of product p in row p * len(fields) + f."""
-        tokenizer = NgramTokenizer(vocabulary, self._config)
-        tokenize = tf.function(tokenizer, input_signature=[tf.TensorSpec([None], tf.string)])
+        tokenize = tf.function(self._tokenizer, input_signature=[tf.TensorSpec([None], tf.string)])
         with RaggedWriter(self._folder / "stores" / "product" / "tokens", np.int32) as writer:
-            for batch in self._counted(product_texts(self._folder, self._fields), advance) if self._fields else ():
+            for batch in self._product_texts(advance):
                 tokens = tokenize(tf.constant(batch, tf.string))
                 writer.append(tokens.flat_values.numpy(), np.diff(tokens.row_splits.numpy()))
 
-    def coverage(self, vocabulary: Vocabulary, query_rows: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        """For the products (the first few thousand) and the queries of each part: the share of tokens that are known.
+    def known_shares(self, query_rows: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+        """The share of tokens of each kind that the vocabulary has, among the first few thousand texts.
 
         Args:
-            vocabulary: the vocabulary.
-            query_rows: rows of the text queries (int64) by part.
-        """
-        texts = {part: self._query_texts(rows) for part, rows in query_rows.items()}
-        if self._fields:
-            texts["products"] = product_texts(self._folder, self._fields)
-        return {name: self._share_known(vocabulary, batches) for name, batches in texts.items()}
+            query_rows: rows of text queries (int64) under the name to report them by.
 
-    def _share_known(self, vocabulary: Vocabulary, batches: Iterable[list[str]]) -> dict[str, float]:
-        tokenizer, ngrams = NgramTokenizer(vocabulary, self._config), Ngrams(self._config)
-        bounds = [*vocabulary.first_ids, vocabulary.size]
+        Returns:
+            kind -> share, for `products` and for each of the queries' names.
+        """
+        texts = {name: self._query_texts(rows) for name, rows in query_rows.items()}
+        texts["products"] = self._product_texts(lambda _: None)
+        return {name: self._share_known(islice(batches, _COVERAGE_BATCHES)) for name, batches in texts.items()}
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary.load(self._folder / "vocabulary")
+
+    @cached_property
+    def _tokenizer(self) -> NgramTokenizer:
+        return NgramTokenizer(self._vocabulary, self._config)
+
+    def _share_known(self, batches: Iterable[list[str]]) -> dict[str, float]:
+        ngrams = Ngrams(self._config)
         known, total = np.zeros(len(KINDS), np.int64), np.zeros(len(KINDS), np.int64)
-        for _, batch in zip(range(_COVERAGE_BATCHES), batches, strict=False):
+        for batch in batches:
             texts = tf.constant(batch, tf.string)
-            known += np.histogram(tokenizer(texts).flat_values.numpy(), bounds)[0]
+            kinds = np.searchsorted(self._vocabulary.first_ids, self._tokenizer(texts).flat_values, side="right") - 1
+            known += np.bincount(kinds, minlength=len(KINDS))
             for span in ngrams(texts)[1]:
                 total[span.kind] += len(span.keys)
         return {kind: float(known[place] / max(total[place], 1)) for place, kind in enumerate(KINDS)}
 
     def _query_texts(self, rows: np.ndarray) -> Iterator[list[str]]:
-        if len(rows):
+        for start in range(0, len(rows), BATCH_ROWS):
             store = StringStore(self._folder / "stores" / "query" / "texts")
-            for start in range(0, len(rows), BATCH_ROWS):
-                yield store.gather(rows[start : start + BATCH_ROWS])
+            yield store.gather(rows[start : start + BATCH_ROWS])
 
-    def _counted(self, batches: Iterable[list[str]], advance: Callable[[int], None]) -> Iterator[list[str]]:
-        for batch in batches:
+    def _product_texts(self, advance: Callable[[int], None]) -> Iterator[list[str]]:
+        for batch in product_texts(self._folder, self._fields) if self._fields else ():
             yield batch
             advance(len(batch) // len(self._fields))

@@ -13,7 +13,6 @@ _SEASON = 21.0
 _SHOPPING = ("add_to_cart", "checkout")
 _CONSIDERED = 256
 _SHARPNESS, _SHOPPING_SHARPNESS = 22.0, 28.0
-_BATCH = 2048
 
 
 def zipf_popularity(count: int, rng: np.random.Generator) -> np.ndarray:
@@ -37,40 +36,34 @@ class Shoppers:
 
     def __init__(self, concepts: Concepts, products: dict[str, np.ndarray], popularity: np.ndarray):
         self._concepts, self._products = concepts, products
+        self.product_count = len(popularity)
         category = products["category"].astype(np.int64)
         self._by_category = np.argsort(category, kind="stable")
         self._mass = np.concatenate([[0.0], np.cumsum(popularity[self._by_category])])
         self._bounds = np.searchsorted(category[self._by_category], np.arange(len(CATEGORIES) + 1))
 
     def choose(
-        self, queries: dict[str, np.ndarray], query: np.ndarray, shopping: np.ndarray, rng: np.random.Generator
+        self, asked: dict[str, np.ndarray], query: np.ndarray, shopping: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """One product for each event.
 
         Args:
-            queries: int [q] by attribute.
-            query: int64 [n], rising rows of `queries`.
+            asked: int [q] by attribute, the queries.
+            query: int64 [n], for each event a row of `asked`.
             shopping: bool [n], whether the action is a shopping action.
-            rng: drawn from in batches of queries.
+            rng: draws whom people consider and choose.
 
         Returns:
             int64 [n], rows of the products.
         """
-        chosen = np.empty(len(query), np.int64)
+        considered = self._consider(asked["category"], rng)
+        candidates = {name: column[considered] for name, column in self._products.items()}
+        similarity = self._concepts.similarity(asked, candidates)
         uniform = rng.random(len(query))
-        asking, first_event = np.unique(query, return_index=True)
-        first_event = np.append(first_event, len(query))
-        for start in range(0, len(asking), _BATCH):
-            rows = asking[start : start + _BATCH]
-            events = slice(first_event[start], first_event[start + len(rows)])
-            asked = {name: column[rows] for name, column in queries.items()}
-            considered = self._consider(asked["category"], rng)
-            candidates = {name: column[considered] for name, column in self._products.items()}
-            similarity = self._concepts.similarity(asked, candidates)
-            row, strict = np.searchsorted(rows, query[events]), shopping[events]
-            for sharpness, these in ((_SHARPNESS, ~strict), (_SHOPPING_SHARPNESS, strict)):
-                place = _draw_by_row(similarity * sharpness, row[these], uniform[events][these])
-                chosen[events][these] = considered[row[these], place]
+        chosen = np.empty(len(query), np.int64)
+        for sharpness, these in ((_SHARPNESS, ~shopping), (_SHOPPING_SHARPNESS, shopping)):
+            place = _draw_by_row(similarity * sharpness, query[these], uniform[these])
+            chosen[these] = considered[query[these], place]
         return chosen
 
     def _consider(self, category: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -100,32 +93,48 @@ class Interest:
     at any time many queries are new.
 
     Args:
-        count: number of queries.
+        queries: number of queries.
+        events: how often they are asked altogether.
         rng: draws frequencies and seasons.
     """
 
-    def __init__(self, count: int, rng: np.random.Generator):
-        frequency = rng.lognormal(sigma=0.7, size=count)
-        self._frequency = frequency / frequency.sum()
-        first = rng.uniform(-_SEASON, DAYS, count)
-        lasting = rng.random(count) < 0.4
+    def __init__(self, queries: int, events: int, rng: np.random.Generator):
+        frequency = rng.lognormal(sigma=0.7, size=queries)
+        self._times = rng.multinomial(events, frequency / frequency.sum())
+        first = rng.uniform(-_SEASON, DAYS, queries)
+        lasting = rng.random(queries) < 0.4
         self._first = np.where(lasting, 0.0, np.maximum(first, 0.0))
         self._end = np.where(lasting, DAYS, np.minimum(first + _SEASON, DAYS))
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Queries, rising, and days: int64 [count] each."""
-        query = np.sort(rng.choice(len(self._frequency), count, p=self._frequency))
-        day = self._first[query] + rng.random(count) * (self._end - self._first)[query]
-        return query, day.astype(np.int64)
+    def events(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Every event of some queries: its place in `rows`, rising, and its day; int64 [n] each."""
+        place = np.repeat(np.arange(len(rows)), self._times[rows])
+        first, end = self._first[rows][place], self._end[rows][place]
+        return place, (first + rng.random(len(place)) * (end - first)).astype(np.int64)
 
 
 def draw_events(
-    shoppers: Shoppers, queries: dict[str, np.ndarray], interest: Interest, count: int, rng: np.random.Generator
+    shoppers: Shoppers, asked: dict[str, np.ndarray], rows: np.ndarray, interest: Interest, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Engagements: query and product rows, action (index into `ACTION_SHARES`), day; int64 [count] each."""
-    query, day = interest.draw(count, rng)
+    """All engagements of some queries.
+
+    Args:
+        shoppers: choose the products.
+        asked: int [q] by attribute, the queries.
+        rows: int64 [q], their rows.
+        interest: how often and when each row is asked.
+        rng: draws actions, days and products.
+
+    Returns:
+        int64 [n] each: query and product (rows), action (index into `ACTION_SHARES`), day and count; each combination
+        of the first four once.
+    """
+    place, day = interest.events(rows, rng)
     shares = np.array(list(ACTION_SHARES.values()))
-    action = rng.choice(len(shares), count, p=shares / shares.sum())
+    action = rng.choice(len(shares), len(place), p=shares / shares.sum())
     shopping = np.isin(action, [list(ACTION_SHARES).index(name) for name in _SHOPPING])
-    product = shoppers.choose(queries, query, shopping, rng)
-    return {"query": query, "product": product, "action": action, "day": day}
+    product = shoppers.choose(asked, place, shopping, rng)
+    sizes = (len(rows), shoppers.product_count, len(shares), DAYS)
+    distinct, count = np.unique(np.ravel_multi_index((place, product, action, day), sizes), return_counts=True)
+    place, product, action, day = np.unravel_index(distinct, sizes)
+    return {"query": rows[place], "product": product, "action": action, "day": day, "count": count}

@@ -16,8 +16,7 @@ from tfsage.data.synthetic.text import ask, product_text
 from tfsage.data.synthetic.vectors import FrozenSpaces
 from tfsage.errors import TfsageError
 
-_BATCH = 4096
-_EVENTS_BATCH = 65_536
+_BATCH = 2048
 _FIRST_DAY = dt.datetime(2024, 1, 1)
 _IMAGE_SHARES = np.array([0.2, 0.2, 0.18, 0.15, 0.1, 0.08, 0.05, 0.04])
 """How many products have 1, 2, ... 8 images."""
@@ -147,27 +146,25 @@ class _Shop:
     def _engagement_rows(self, popularity: np.ndarray, count: int) -> Batches:
         shoppers = Shoppers(self._concepts, self._products, popularity)
         actions = np.array(list(ACTION_SHARES))
+        first_day = np.datetime64(_FIRST_DAY, "us")
         on_closeup = count // 2
         for surface, query_type, letter, queries, events in (
             ("closeup", "pin", "pin", self._pins, on_closeup),
             ("search", "query", "q", self._queries, count - on_closeup),
         ):
-            interest = Interest(len(queries["category"]), self._rng(f"{surface}_interest"))
-            for number, start in enumerate(range(0, events, _EVENTS_BATCH)):
-                size = min(_EVENTS_BATCH, events - start)
-                event = draw_events(shoppers, queries, interest, size, self._rng(surface, number))
-                distinct, times = np.unique(np.stack(list(event.values())), axis=1, return_counts=True)
-                query, product, action, day = distinct
-                when = np.datetime64(_FIRST_DAY, "us") + day.astype("timedelta64[D]")
+            interest = Interest(len(queries["category"]), events, self._rng(f"{surface}_interest"))
+            for number, (rows, asked) in enumerate(_batches(queries)):
+                event = draw_events(shoppers, asked, rows, interest, self._rng(surface, number))
+                count = len(event["count"])
                 yield {
-                    "surface": [surface] * len(times),
-                    "query_type": [query_type] * len(times),
-                    "query_id": _ids(letter, query),
-                    "entity_type": ["product"] * len(times),
-                    "entity_id": _ids("p", product),
-                    "action": pa.array(actions[action]),
-                    "count": pa.array(times, pa.int64()),
-                    "timestamp": pa.array(when, pa.timestamp("us")),
+                    "surface": [surface] * count,
+                    "query_type": [query_type] * count,
+                    "query_id": _ids(letter, event["query"]),
+                    "entity_type": ["product"] * count,
+                    "entity_id": _ids("p", event["product"]),
+                    "action": pa.array(actions[event["action"]]),
+                    "count": pa.array(event["count"]),
+                    "timestamp": pa.array(first_day + event["day"].astype("timedelta64[D]")),
                 }
 
     def _truth_rows(self, counts: dict[str, dict], popularity: np.ndarray) -> Batches:
