@@ -117,7 +117,6 @@ def train(
     from tfsage.training import train as train_towers
 
     train_towers(data, settings, run)
-    _done(f"trained run in {run}")
 
 
 @app.command(epilog="Example: tfsage evaluate --run runs/demo")

@@ -11,7 +11,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from tensorflow_serving.apis import prediction_service_pb2_grpc
+from tensorflow_serving.apis import model_pb2, prediction_service_pb2_grpc
 
 from tests.serving.models import predict_request
 from tfsage.errors import TfsageError
@@ -87,7 +87,7 @@ def test_serve_answers_on_loopback_until_it_is_told_to_stop(root, sent, raised, 
 
 def test_a_call_under_way_is_answered_before_the_server_stops(bundle):
     registry = load_registry({"query_tower": base_paths(bundle)["query_tower"]})
-    (model,) = registry._models["query_tower"].values()
+    model = registry.find(model_pb2.ModelSpec(name="query_tower"))
     run, begun = model.run, threading.Event()
 
     def slow_run(*arguments):
