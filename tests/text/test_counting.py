@@ -24,6 +24,11 @@ def test_counts_are_those_of_plain_python(tmp_path):
         assert {row["token"]: row["documents"] for row in table} == dict(texts_with)
 
 
+def test_more_texts_than_tokens(tmp_path):
+    _, tables = _counted([[""] * 50 + ["a"] + [""] * 50 + ["b", "a"]], tmp_path / "scratch")
+    assert [(row["token"], row["documents"]) for row in tables[0]] == [("a", 2), ("b", 1)]
+
+
 def test_batches_and_order_do_not_matter(tmp_path):
     texts = reference.TEXTS
     whole = _counted([texts], tmp_path / "whole")
@@ -40,3 +45,9 @@ def test_most_frequent_first_and_ties_by_token(tmp_path):
     counter.add(["b a c", "é z", "Z c"])
     tokens = [row["token"] for row in counter.most_frequent(0, 4).to_pylist()]
     assert tokens == ["c", "z", "a", "b"]
+
+
+def test_documents_are_counted_among_many_empty_texts(tmp_path):
+    documents, tables = _counted([["walnut", "", "", "", "", "walnut desk", "", ""]], tmp_path / "scratch")
+    assert documents == 2
+    assert {row["token"]: row["documents"] for row in tables[0]} == {"walnut": 2, "desk": 1}

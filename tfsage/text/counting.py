@@ -77,10 +77,12 @@ def _count_kind(codes: tf.Tensor, spans: list) -> tuple[tf.Tensor, tf.Tensor, tf
         [bag_of_position(span.row_splits[1:] - span.row_splits[:-1], span.row_splits[-1]) for span in spans], 0
     )
     distinct, index, count = tf.unique_with_counts(keys, tf.int64)
-    in_text, _ = tf.unique(index * tf.size(texts, tf.int64) + tf.cast(texts, tf.int64))
+    # There may be more texts than tokens, when many texts are empty.
+    text_count = tf.size(spans[0].row_splits, tf.int64) - 1
+    in_text, _ = tf.unique(index * text_count + tf.cast(texts, tf.int64))
     size = tf.size(distinct, tf.int64)
     ones = tf.ones_like(in_text)
-    documents = tf.math.unsorted_segment_sum(ones, in_text // tf.size(texts, tf.int64), size)
+    documents = tf.math.unsorted_segment_sum(ones, in_text // text_count, size)
     first = tf.math.unsorted_segment_min(tf.range(tf.size(keys)), index, size)
     return _encode(codes, tf.gather(starts, first), tf.gather(ends, first)), count, documents
 
