@@ -24,11 +24,6 @@ def test_counts_are_those_of_plain_python(tmp_path):
         assert {row["token"]: row["documents"] for row in table} == dict(texts_with)
 
 
-def test_more_texts_than_tokens(tmp_path):
-    _, tables = _counted([[""] * 50 + ["a"] + [""] * 50 + ["b", "a"]], tmp_path / "scratch")
-    assert [(row["token"], row["documents"]) for row in tables[0]] == [("a", 2), ("b", 1)]
-
-
 def test_batches_and_order_do_not_matter(tmp_path):
     texts = reference.TEXTS
     whole = _counted([texts], tmp_path / "whole")
