@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tfsage.evaluation.charts import Line, line_chart, nice_ticks, tick_label
+from tfsage.evaluation.charts import Line, line_chart, nice_ticks, tick_labels
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (2.1, 12.3), (-0.4, 0.3), (0.011, 0.078), (0, 123456), (1e-6, 3e-6)])
@@ -20,8 +20,10 @@ def test_ticks_of_a_single_value():
     assert ticks[0] < 3.0 < ticks[-1]
 
 
-def test_labels_are_short():
-    assert [tick_label(value) for value in (0, 0.25, 10, 1500, 2e6)] == ["0", "0.25", "10", "1.5k", "2M"]
+def test_labels_are_short_and_tell_ticks_apart():
+    assert tick_labels([0, 0.25, 10, 1500, 2e6]) == ["0", "0.25", "10", "1.5k", "2M"]
+    assert tick_labels([0.07030, 0.07031, 0.07032]) == ["0.0703", "0.07031", "0.07032"]
+    assert tick_labels([100_000, 100_500]) == ["100k", "100.5k"]
 
 
 def test_a_chart_is_well_formed_and_draws_what_it_is_given():

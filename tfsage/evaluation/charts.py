@@ -40,8 +40,8 @@ def line_chart(lines: Sequence[Line], title: str, x_label: str, log_x: bool = Fa
     up = _scale((y_ticks[0], y_ticks[-1]), _HEIGHT - _BOTTOM, _TOP)
     place = (lambda x: across(math.log(x))) if log_x else across
     parts = [
-        *[_horizontal(up(y), tick_label(y)) for y in y_ticks],
-        *[_below(place(x), tick_label(x)) for x in x_ticks],
+        *[_horizontal(up(y), label) for y, label in zip(y_ticks, tick_labels(y_ticks), strict=True)],
+        *[_below(place(x), label) for x, label in zip(x_ticks, tick_labels(x_ticks), strict=True)],
         _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 3, "middle", escape(x_label)),
         *[_path(line, place, up) for line in finite],
     ]
@@ -64,12 +64,21 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(place * step, 12) for place in range(first, last + 1)]
 
 
-def tick_label(value: float) -> str:
-    """A short label: 1200 → 1.2k."""
+def tick_labels(ticks: Sequence[float]) -> list[str]:
+    """Short labels that tell the ticks apart: 1200 → 1.2k."""
+    labels = []
+    for digits in range(3, 9):
+        labels = [_short(tick, digits) for tick in ticks]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _short(value: float, digits: int) -> str:
     for unit, size in (("M", 1e6), ("k", 1e3)):
         if abs(value) >= size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
+            return f"{value / size:.{digits}g}{unit}"
+    return f"{value:.{digits}g}"
 
 
 def _finite(x: Sequence[float], y: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -86,6 +86,9 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
     write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
     console.print(metrics_table(metrics))
+    for name, measured in metrics["tasks"].items():
+        if measured["collapsed"]:
+            console.print(f"[bold red]{name}: the embedding has collapsed[/]; its vectors are nearly all the same")
     return metrics
 
 
