@@ -43,6 +43,7 @@ class TextConfig(Section):
     character_ngrams: NonNegativeInt = 64_000
     character_lengths: tuple[PositiveInt, ...] = (3,)
     light_stemming: bool = False
+    split_numbers: bool = False
     joined_bigrams: bool = False
 
 
@@ -340,7 +341,7 @@ def load_config(path: str | Path) -> Config:
 
 
 def with_seed(config: Config, seed: int) -> Config:
-    """The same config with another seed for the order of training and for what weights and hash functions start from."""
+    """The same config with another seed, of the order of training and of what weights and hash functions start from."""
     raw = config.model_dump()
     raw["training"]["seed"] = seed
     for tower in raw["towers"].values():

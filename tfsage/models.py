@@ -10,10 +10,11 @@ from tfsage.data.batches import TrainingBatches
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
 from tfsage.losses import IN_BATCH, RANDOM, Candidates, SampledSoftmaxTask, build_frequency, check_loss
+from tfsage.text.bags import bag_of_position
 from tfsage.text.hash_embedding import HashEmbedding
-from tfsage.towers.base import Tower
 from tfsage.text.vocabulary import Vocabulary
 from tfsage.text.wordpiece import training_wordpiece
+from tfsage.towers.base import Tower
 from tfsage.towers.factory import build_towers
 from tfsage.training.optimizers import build_optimizer
 
@@ -154,7 +155,7 @@ def drop_tokens(features: dict, rate: float, seed: tf.Tensor) -> dict:
     ids, lengths = features["token_ids"], features["token_lengths"]
     keep = tf.random.stateless_uniform(tf.shape(ids), seed) >= rate
     bags = tf.reshape(lengths, [-1])
-    owner = tf.repeat(tf.range(tf.size(bags)), bags)
+    owner = bag_of_position(bags, tf.size(ids))
     kept = tf.math.unsorted_segment_sum(tf.cast(keep, tf.int32), owner, tf.size(bags))
     return {**features, "token_ids": tf.boolean_mask(ids, keep), "token_lengths": tf.reshape(kept, tf.shape(lengths))}
 

@@ -1,10 +1,12 @@
 import tensorflow as tf
 
-from tfsage.text.normalize import normalize, word_characters
+from tfsage.config import TextConfig
+from tfsage.text.normalize import normalize, normalize_word, split_words, word_characters
 
 
-def _normalized(*texts: str, stem: bool = False) -> list[str]:
-    return [text.decode() for text in normalize(tf.constant(texts), stem).numpy()]
+def _normalized(*texts: str, stem: bool = False, split: bool = False) -> list[str]:
+    config = TextConfig(light_stemming=stem, split_numbers=split)
+    return [text.decode() for text in normalize(tf.constant(texts), config).numpy()]
 
 
 def test_case_folding_and_compatibility_forms():
@@ -49,3 +51,23 @@ def test_words_are_letters_numbers_and_the_marks_that_follow_them():
     is_word = word_characters()
     assert all(is_word[ord(c)] for c in "azÉß日9٣½" + "\u0301\u093f")
     assert not any(is_word[ord(c)] for c in " _-'.,/!\t\n\x00€©🛋\ufffd\u20e3")
+
+
+def test_numbers_are_parted_from_letters_on_both_sides():
+    texts = {
+        "12FT": "12 ft",
+        "a1b2c": "a 1 b 2 c",
+        "R-30x24": "r-30 x 24",
+        "12 34": "12 34",
+        "é2": "é 2",
+        "2ports": "2 port",
+    }
+    assert _normalized(*texts, stem=True, split=True) == list(texts.values())
+
+
+def test_words_outside_the_graph_are_those_of_the_graph():
+    for split in (False, True):
+        config = TextConfig(light_stemming=True, split_numbers=split)
+        text = "Ten 12ft Doors, R-30x24 Straße"
+        words = [normalize_word(word, config) for word in split_words(text, config)]
+        assert words == _normalized(text, stem=True, split=split)[0].replace(",", "").replace("-", " ").split()

@@ -1,12 +1,10 @@
 """Queries made from catalog text, and the spelling mistakes that people make in queries."""
 
-import re
 from collections.abc import Callable
 
 import numpy as np
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_WORD = re.compile(r"[^\W_]+")
 
 
 def misspell(text: str, rng: np.random.Generator) -> str:
@@ -42,15 +40,17 @@ class CatalogQueries:
 
     Args:
         idf: gives the inverse document frequency of a word, above zero.
+        split: parts a title into words.
         longest: the largest number of words in a query.
     """
 
-    def __init__(self, idf: Callable[[str], float], longest: int = 8):
+    def __init__(self, idf: Callable[[str], float], split: Callable[[str], list[str]] = str.split, longest: int = 8):
         self._idf = idf
+        self._split = split
         self._longest = longest
 
     def __call__(self, title: str, rng: np.random.Generator) -> str:
-        words = _WORD.findall(title)
+        words = self._split(title)
         if len(words) < 2:
             return title
         count = int(rng.integers(1, min(len(words), self._longest) + 1))

@@ -1,6 +1,7 @@
 """Where the pairs of a task come from: an engagement log, or the catalog itself."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ from tfsage.config import TaskConfig
 from tfsage.data.noise import CatalogQueries, misspell
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
-from tfsage.text.normalize import normalize_word
+from tfsage.text.normalize import normalize_word, split_words
 from tfsage.text.vocabulary import Vocabulary
 
 _QUERY_SPACES = ("query", "pin", "product", "catalog_text", "catalog_image")
@@ -64,7 +65,8 @@ class CatalogTextPairs:
 
     def __init__(self, data: PreparedData, task: TaskConfig):
         self._titles = data.titles
-        self._make_query = CatalogQueries(_word_idf(Vocabulary.load(data.vocabulary_folder)))
+        vocabulary = Vocabulary.load(data.vocabulary_folder)
+        self._make_query = CatalogQueries(_word_idf(vocabulary), partial(split_words, config=vocabulary.config))
         self._noise = task.spelling_noise
         self.size = data.product_count
 
@@ -117,7 +119,7 @@ def _word_idf(vocabulary: Vocabulary) -> Callable[[str], float]:
     words = vocabulary.tokens["unigrams"]
     idf = dict(zip(words, vocabulary.idf()[: len(words)].tolist(), strict=True))
     rarest = max(idf.values(), default=1.0)
-    return lambda word: idf.get(normalize_word(word, vocabulary.config.light_stemming), rarest)
+    return lambda word: idf.get(normalize_word(word, vocabulary.config), rarest)
 
 
 def _noisy(texts: list[str], rate: float, rng: np.random.Generator) -> np.ndarray:

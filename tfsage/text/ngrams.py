@@ -61,7 +61,7 @@ class Ngrams(tf.Module):
             the code points (int32) that `starts` and `ends` point into, and the tokens: words, bigrams, joined bigrams
             if the config has them, character n-grams of each length.
         """
-        layout = Layout(normalize(texts, self._config.light_stemming), self._is_word)
+        layout = Layout(normalize(texts, self._config), self._is_word)
         spans = [layout.words(), layout.bigrams()]
         if self._config.joined_bigrams:
             spans.append(layout.joined_bigrams())

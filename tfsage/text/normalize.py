@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from tfsage.config import TextConfig
+
 _STEMMING_RULES = (
     (r"['’]s\b", ""),
     (r"([a-z]{2,})ies\b", r"\1y"),
@@ -16,28 +18,36 @@ _STEMMING_RULES = (
 )
 """English plurals and possessives: (RE2 pattern, replacement), applied in this order to case-folded text."""
 
+_NUMBER_BORDERS = ((r"(\pN)(\pL)", r"\1 \2"), (r"(\pL)(\pN)", r"\1 \2"))
 
-def normalize(texts: tf.Tensor, light_stemming: bool) -> tf.Tensor:
+
+def normalize(texts: tf.Tensor, config: TextConfig) -> tf.Tensor:
     """NFKC with case folding (Unicode's NFKC_Casefold, which also drops soft hyphens and zero-width characters).
 
     Args:
         texts: string [n], UTF-8; bytes that are not UTF-8 are left for the decoder to replace.
-        light_stemming: also strips English plurals and possessives.
+        config: `split_numbers` parts numbers from letters ("12ft" as "12 ft"), `light_stemming` strips English plurals
+            and possessives.
 
     Returns:
         string [n].
     """
     texts = tf_text.case_fold_utf8(texts)
-    if light_stemming:
-        for pattern, replacement in _STEMMING_RULES:
-            texts = tf.strings.regex_replace(texts, pattern, replacement)
+    rules = (*_NUMBER_BORDERS * config.split_numbers, *_STEMMING_RULES * config.light_stemming)
+    for pattern, replacement in rules:
+        texts = tf.strings.regex_replace(texts, pattern, replacement)
     return texts
 
 
-def normalize_word(word: str, light_stemming: bool) -> str:
+def split_words(text: str, config: TextConfig) -> list[str]:
+    """The words of a text as it is written; what `normalize` and the tokenizer make of them, outside the graph."""
+    return re.findall(r"[^\W\d_]+|\d+" if config.split_numbers else r"[^\W_]+", text)
+
+
+def normalize_word(word: str, config: TextConfig) -> str:
     """One word as the tokens of a vocabulary are written; the same rules as `normalize`, outside the graph."""
     word = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
-    if light_stemming:
+    if config.light_stemming:
         for pattern, replacement in _STEMMING_RULES:
             word = re.sub(pattern, replacement, word)
     return word
