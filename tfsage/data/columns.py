@@ -38,7 +38,7 @@ def plain(array: pa.Array) -> pa.Array:
 
 
 def texts(array: pa.Array) -> pa.Array:
-    """A text column as large_string [rows], lists joined with a space, null where there is none."""
+    """A text column as large_string [rows], lists joined with a space; null where a string is null."""
     if pa.types.is_null(array.type):
         return array.cast(pa.large_string())
     if is_list(array.type):

@@ -74,7 +74,7 @@ def with_rows(table: ibis.Table, entities: ibis.Table) -> ibis.Table:
 
 def _with_rows(engagements: ibis.Table, entities: ibis.Table, split: Split, config: PrepareConfig) -> ibis.Table:
     if "count" not in engagements.columns:
-        engagements = engagements.mutate(count=ibis.literal(1.0))
+        engagements = engagements.mutate(count=ibis.literal(1))
     if "timestamp" not in engagements.columns:
         engagements = engagements.mutate(timestamp=ibis.null("timestamp"))
     rows = with_rows(engagements, entities)

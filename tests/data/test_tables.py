@@ -1,0 +1,143 @@
+"""Whole tables and columns that cannot be used: named before any row is looked at."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.data.tiny import tiny_config, tiny_shop, write_tables
+from tfsage.data.expected_vectors import expected_vectors
+from tfsage.data.tables import find_tables
+from tfsage.errors import TfsageError
+
+
+def refusal(folder, tables, config=None) -> str:
+    write_tables(folder, tables)
+    with pytest.raises(TfsageError) as error:
+        find_tables(folder, expected_vectors(config) if config else [])
+    return str(error.value)
+
+
+def test_good_tables_are_found(tmp_path):
+    sources = find_tables(write_tables(tmp_path, tiny_shop()), expected_vectors(tiny_config()))
+    assert {name: source.row_count for name, source in sources.items()} == {
+        "products": 6,
+        "pins": 3,
+        "queries": 4,
+        "engagements": 12,
+    }
+
+
+def test_a_table_may_be_a_folder_of_files_read_in_order(tmp_path):
+    shop = tiny_shop()
+    products = pa.table(shop.pop("products"))
+    write_tables(tmp_path, shop)
+    (tmp_path / "products").mkdir()
+    pq.write_table(products.slice(2), tmp_path / "products" / "part-1.parquet")
+    pq.write_table(products.slice(0, 2), tmp_path / "products" / "part-0.parquet")
+    source = find_tables(tmp_path, [])["products"]
+    ids = [value for batch in source.batches(["product_id"]) for value in batch.rows.column(0).to_pylist()]
+    assert ids == [f"p{row}" for row in range(6)]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(TfsageError, match="no such folder; it should hold products.parquet"):
+        find_tables(tmp_path / "nowhere", [])
+
+
+def test_a_required_table_is_missing(tmp_path):
+    shop = tiny_shop()
+    del shop["products"]
+    assert "products.parquet: the table is missing" in refusal(tmp_path, shop)
+
+
+def test_an_unknown_column_names_the_nearest_known_one(tmp_path):
+    shop = tiny_shop()
+    shop["products"]["colour"] = ["red"] * 6
+    message = refusal(tmp_path, shop)
+    assert "products.parquet: unknown column 'colour' (string); the nearest known one is 'colors'" in message
+
+
+def test_further_embedding_columns_are_welcome(tmp_path):
+    shop = tiny_shop()
+    shop["products"]["neighbours"] = [[[1.0, 2.0]]] * 6
+    shop["pins"]["graph"] = [[1.0, 2.0]] * 3
+    sources = find_tables(write_tables(tmp_path, shop), [])
+    assert sources["products"].columns["neighbours"].kind == "vectors"
+    assert sources["pins"].columns["graph"].kind == "vector"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values", "expected"),
+    [
+        ("products", "product_id", pa.array(range(6), pa.int32()), "is int32; it should be string or int64"),
+        ("engagements", "query_id", pa.array([1.0] * 12), "is double; it should be string or int64"),
+        ("products", "title", pa.array(range(6)), "is int64; it should be string or list<string>"),
+        ("products", "image_embeddings", [[1.0]] * 6, "it should be list<list<float>>"),
+        ("products", "image_embeddings", [[[1]]] * 6, "it should be list<list<float>>"),
+        ("engagements", "count", ["3"] * 12, "is string; it should be an integer or a float"),
+        ("engagements", "timestamp", ["yesterday"] * 12, "is string; it should be timestamp or date"),
+        ("engagements", "action", [1] * 12, "is int64; it should be string"),
+    ],
+)
+def test_a_wrong_type(tmp_path, table, column, values, expected):
+    shop = tiny_shop()
+    shop[table][column] = values
+    message = refusal(tmp_path, shop)
+    assert f"{table}.parquet: column '{column}'" in message and expected in message
+
+
+def test_a_required_column_is_missing(tmp_path):
+    shop = tiny_shop()
+    del shop["engagements"]["action"]
+    assert "engagements.parquet: column 'action' is missing; it is required" in refusal(tmp_path, shop)
+
+
+def test_a_column_that_the_config_needs(tmp_path):
+    shop = tiny_shop()
+    del shop["pins"]["embedding"]
+    message = refusal(tmp_path, shop, tiny_config())
+    assert "pins: no column embedding or image_embeddings, which tasks.closeup (towers.pin) needs" in message
+
+
+def test_an_empty_table(tmp_path):
+    shop = tiny_shop()
+    shop["queries"] = pa.table(shop["queries"]).slice(0, 0)
+    assert "queries.parquet: the table is empty" in refusal(tmp_path, shop)
+
+
+def test_a_file_that_is_not_parquet(tmp_path):
+    write_tables(tmp_path, tiny_shop())
+    (tmp_path / "pins.parquet").write_text("pin_id,embedding\n")
+    with pytest.raises(TfsageError, match=r"pins.parquet: not a Parquet file"):
+        find_tables(tmp_path, [])
+
+
+def test_a_damaged_file_says_where(tmp_path):
+    write_tables(tmp_path, tiny_shop())
+    file = tmp_path / "products.parquet"
+    content = bytearray(file.read_bytes())
+    content[4:400] = bytes(396)
+    file.write_bytes(content)
+    source = find_tables(tmp_path, [])["products"]
+    with pytest.raises(TfsageError, match=r"products.parquet: damaged after row 0"):
+        list(source.batches())
+
+
+def test_files_of_one_table_must_agree(tmp_path):
+    shop = tiny_shop()
+    products = pa.table(shop.pop("products"))
+    write_tables(tmp_path, shop)
+    (tmp_path / "products").mkdir()
+    pq.write_table(products, tmp_path / "products" / "a.parquet")
+    pq.write_table(products.drop_columns(["title"]), tmp_path / "products" / "b.parquet")
+    with pytest.raises(TfsageError, match=r"b.parquet: its columns or types differ from those of a.parquet"):
+        find_tables(tmp_path, [])
+
+
+def test_every_problem_is_named_at_once(tmp_path):
+    shop = tiny_shop()
+    shop["products"]["colour"] = ["red"] * 6
+    shop["pins"]["pin_id"] = pa.array(range(3), pa.int32())
+    del shop["engagements"]["action"]
+    message = refusal(tmp_path, shop)
+    assert "colour" in message and "int32" in message and "action" in message
