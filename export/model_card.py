@@ -66,14 +66,13 @@ def _quality(metrics: dict | None) -> list[str]:
         return ["Not evaluated: `tfsage evaluate` had not been run when this was published."]
     rows = ["| task | metric | this model | baselines |", "|---|---|---|---|"]
     for task, measured in metrics["tasks"].items():
-        for name, value in measured.items():
-            if name != "baselines":
-                others = [
-                    f"{baseline} {_interval(values[name])}"
-                    for baseline, values in measured.get("baselines", {}).items()
-                    if name in values
-                ]
-                rows.append(f"| {task} | {name} | {_interval(value)} | {', '.join(others)} |")
+        for name in (name for name in measured if name.startswith("recall@")):
+            others = [
+                f"{baseline} {_interval(values[name])}"
+                for baseline, values in measured["baselines"].items()
+                if name in values
+            ]
+            rows.append(f"| {task} | {name} | {_interval(measured[name])} | {', '.join(others)} |")
     return [*rows, "", f"95 % intervals by bootstrap over queries; {metrics['distractors']:,} distractors."]
 
 
