@@ -22,6 +22,8 @@ from tfsage.index.base import check_vectors
 PART_ROWS = 32_768
 """Products in one part: what is held in memory, and what a kill can cost."""
 
+_READ_BUFFER = 1 << 20
+
 
 def embed_record_batches(
     batches: Iterable[pa.RecordBatch], product_tower: str, image_column: str | None, space_id: str
@@ -131,7 +133,8 @@ def _aligned_batches(path: Path, size: int) -> Iterator[tuple[int, pa.RecordBatc
     def wanted() -> int:
         return min(size, PART_ROWS - start % PART_ROWS)
 
-    with pq.ParquetFile(path) as file:
+    # By default Arrow keeps every column chunk that it has read until the file is closed.
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER) as file:
         for batch in file.iter_batches(batch_size=size):
             held.append(batch)
             while sum(map(len, held)) >= wanted():

@@ -39,8 +39,16 @@ def save_towers(run: Run, folder: Path) -> Bundle:
     """
     aside = folder.with_name(f".{folder.name}.towers.partial")
     shutil.rmtree(aside, ignore_errors=True)
-    made = _write(run, aside)
-    verify_canaries(made)
+    try:
+        made = _write(run, aside)
+        verify_canaries(made)
+        _put_in_place(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Bundle(folder, made.manifest)
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Without a manifest a folder is no bundle: a kill from here on leaves none that mixes two spaces.
     (folder / MANIFEST).unlink(missing_ok=True)
@@ -49,8 +57,6 @@ def save_towers(run: Run, folder: Path) -> Bundle:
         if (aside / name).exists():
             (aside / name).rename(folder / name)
     (aside / MANIFEST).rename(folder / MANIFEST)
-    aside.rmdir()
-    return Bundle(folder, made.manifest)
 
 
 def _write(run: Run, folder: Path) -> Bundle:

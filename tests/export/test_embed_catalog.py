@@ -68,6 +68,19 @@ def test_inference_is_lazy(towers):
     assert taken == [0]
 
 
+def test_reading_holds_a_window_of_the_file_not_the_file(tmp_path):
+    """Arrow keeps all column chunks it has read by default; a catalog of any size must fit in the same memory."""
+    random = np.random.default_rng(0)
+    values = pa.FixedSizeListArray.from_arrays(random.normal(size=5_000_000).astype(np.float32), 250)
+    table = pa.table({"product_id": np.arange(20_000), "image_embeddings": values})
+    pq.write_table(table, tmp_path / "big.parquet", row_group_size=1000)
+    del table, values
+    before, peak = pa.total_allocated_bytes(), 0
+    for _ in module._aligned_batches(tmp_path / "big.parquet", 256):
+        peak = max(peak, pa.total_allocated_bytes() - before)
+    assert peak < (tmp_path / "big.parquet").stat().st_size / 2
+
+
 _SLOWLY = """
 import sys, time
 from pathlib import Path

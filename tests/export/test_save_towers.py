@@ -81,10 +81,4 @@ def test_a_query_tower_that_reads_no_text_is_refused(trained_run, monkeypatch, t
     run = with_query_tower("pin", trained_run, monkeypatch)
     with pytest.raises(TfsageError, match=r"tower 'pin' reads \['embedding'\], not query text"):
         save_towers(run, tmp_path / "bundle")
-    assert not (tmp_path / "bundle").exists()
-
-
-def test_a_run_without_checkpoint_is_one_clear_error(trained_run, tmp_path):
-    untrained = shutil.copytree(trained_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
-    done = command(["export.towers", "--run", untrained], expect=1)
-    assert done.stderr.count("\n") == 1 and "no checkpoint; train first" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,53 @@
+"""The four commands as a person meets them."""
+
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from export import catalog, index, publish, towers
+from tests.conftest import command
+from tests.export.fakes import write_products
+from tfsage.launch import launch
+
+APPS = {"towers": towers.app, "catalog": catalog.app, "index": index.app, "publish": publish.app}
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_help_shows_an_example(name):
+    shown = CliRunner().invoke(APPS[name], ["--help"])
+    assert shown.exit_code == 0
+    assert f"python -m export.{name} --run runs/demo" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("towers", ["--run", "nowhere"], "nowhere: not a run folder"),
+        ("catalog", [], "which bundle? Give --run RUN, or --bundle DIR"),
+        ("catalog", ["--bundle", "nowhere"], "which catalog? Give --products FILE"),
+        ("catalog", ["--bundle", "nowhere", "--products", "x.parquet"], "nowhere: not a bundle"),
+        ("index", ["--bundle", "nowhere"], "nowhere: not a bundle"),
+        ("publish", ["--root", "bundles"], "which bundle? Give --run RUN, or --rollback SPACE_ID"),
+        ("publish", ["--root", "bundles", "--run", "nowhere"], "not a bundle"),
+        ("publish", ["--root", "bundles", "--rollback", "abc"], "no published bundle 'abc'"),
+    ],
+)
+def test_a_mistake_is_one_message_and_status_1(name, arguments, message, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"export.{name}", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        launch(APPS[name])
+    assert ended.value.code == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    assert said.err.startswith("error: ") and message in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_catalog_than_the_runs_own(towers, tmp_path):
+    """As a user runs it: nothing of TensorFlow on the screen, and no run folder needed."""
+    products = write_products(tmp_path / "products.parquet", 30)
+    done = command(["export.catalog", "--bundle", towers.folder, "--products", products])
+    assert done.stdout == ""
+    assert done.stderr == f"30 products embedded in {towers.embeddings}\n"
