@@ -180,24 +180,24 @@ class _Shop:
                 }
 
     def _distinct_queries(self, count: int) -> tuple[dict[str, np.ndarray], list[str]]:
-        """Asks until `count` different texts are found."""
+        """Asks until `count` different texts are found, or next to no new ones turn up."""
         rng = self._rng("queries")
         found: dict[str, tuple] = {}
-        for _ in range(100):
+        while len(found) < count:
+            before = len(found)
             about = _take(self._products, rng.integers(len(self._products["category"]), size=2 * count))
             asked, texts = ask(about, rng)
-            columns = np.stack(list(asked.values()), axis=1)
-            for text, values in zip(texts, columns, strict=True):
+            for text, values in zip(texts, np.stack(list(asked.values()), axis=1), strict=True):
                 if text:
                     found.setdefault(text, values)
-            if len(found) >= count:
-                texts = list(found)[:count]
-                columns = np.stack([found[text] for text in texts])
-                return dict(zip(ATTRIBUTES, columns.T, strict=True)), texts
-        raise TfsageError(
-            f"synth: only {len(found):,} different queries fit a shop of this size, {count:,} were asked for; "
-            "ask for fewer queries or more products"
-        )
+            if len(found) - before < count / 20:
+                raise TfsageError(
+                    f"synth: about {len(found):,} different queries fit a shop of this size, {count:,} were asked for; "
+                    "ask for fewer queries or more products"
+                )
+        texts = list(found)[:count]
+        columns = np.stack([found[text] for text in texts], axis=1)
+        return dict(zip(ATTRIBUTES, columns, strict=True)), texts
 
     def _rng(self, stream: str, batch: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._seed, _STREAMS.index(stream) + 10, batch])

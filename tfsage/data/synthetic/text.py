@@ -10,15 +10,15 @@ from tfsage.data.synthetic.concepts import ABSENT, ATTRIBUTES
 _MENTIONED = {
     "title": {
         "brand": 0.5,
-        "style": 0.5,
-        "color": 0.4,
-        "pattern": 0.6,
-        "material": 0.5,
-        "subtype": 0.7,
+        "style": 0.35,
+        "color": 0.25,
+        "pattern": 0.4,
+        "material": 0.4,
+        "subtype": 0.5,
         "feature": 0.2,
     },
-    "description": {"style": 0.4, "color": 0.3, "material": 0.4, "room": 0.8, "feature": 0.8, "size": 0.3},
-    "column": {"brand": 0.8, "color": 0.5, "material": 0.5, "pattern": 0.5, "size": 0.7},
+    "description": {"style": 0.25, "color": 0.15, "material": 0.25, "room": 0.8, "feature": 0.8, "size": 0.3},
+    "column": {"brand": 0.8, "color": 0.3, "material": 0.4, "pattern": 0.3, "size": 0.7, "subtype": 0.4},
 }
 """How often an attribute is mentioned in each place: catalogs leave much out, and not always the same."""
 
@@ -88,7 +88,7 @@ def _write_row(row: int, said: dict[str, str], values, told, pick) -> dict:
         "merchant_domain": domain,
         "links": [f"https://{domain}/p/{slug}"] + ([f"https://{store}/{slug}"] if pick[5] < 0.2 else []),
         "google_product_category": f"Home & Garden > {taxonomy}" if pick[5] < 0.8 else None,
-        "product_types": ["Home", *taxonomy.split(" > "), f"{said['subtype']} {said['category']}".title()],
+        "product_types": ["Home", *taxonomy.split(" > "), *([column["subtype"].title()] if column["subtype"] else [])],
         "brand": column["brand"],
         "colors": [column["color"]] if column["color"] else None,
         "materials": [column["material"]] if column["material"] else None,

@@ -4,8 +4,8 @@ import numpy as np
 
 from tfsage.data.synthetic.concepts import LATENT_DIMENSION
 
-_VIEW_NOISE = 1.5
-_LOOK_NOISE = 1.2
+_VIEW_NOISE = 1.2
+_LOOK_NOISE = 0.9
 _QUERY_NOISE = 0.3
 
 
