@@ -16,7 +16,8 @@ from typing import Annotated
 import pyarrow.parquet as pq
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from tfsage.evaluation.table import metrics_table
 
 TFSAGE = [sys.executable, "-m", "tfsage.cli"]
 SYNTHETIC_SEARCHES = ("mid century walnut desk", "blue striped cotton rug", "modern brass lamp")
@@ -46,7 +47,8 @@ def main(
     for job in ("towers", "catalog", "index"):
         _step(f"Export: {job}", sys.executable, "-m", f"export.{job}", "--run", run)
     _step("Publish", sys.executable, "-m", "export.publish", "--run", run, "--root", root)
-    _print_recall(json.loads((run / "metrics.json").read_text()))
+    console.rule("[bold]The result[/bold]", align="left")
+    console.print(metrics_table(json.loads((run / "metrics.json").read_text())))
     for text in searches:
         _step(f"Search: {text}", *TFSAGE, "search", "--root", root, text, "-k", "5")
     console.print(f"\nReport: {run / 'report.html'}\nBundle: {root / 'CURRENT'} → {(root / 'CURRENT').resolve().name}")
@@ -71,21 +73,6 @@ def _step(title: str, *command) -> None:
     status = subprocess.run(words, env={**os.environ, "PYTHONUNBUFFERED": "1"}).returncode
     if status:
         raise typer.Exit(status)
-
-
-def _print_recall(metrics: dict) -> None:
-    baselines = sorted({name for task in metrics["tasks"].values() for name in task["baselines"]})
-    table = Table(title=f"recall@10 on test, {metrics['distractors']:,} distractors, 95 % interval over queries")
-    for name in ("task", "pairs' queries", "tfsage", *baselines):
-        table.add_column(name, justify="left" if name == "task" else "right")
-    for name, task in metrics["tasks"].items():
-        ours = task["recall@10"]
-        cells = [f"{ours['value']:.3f} [{ours['low']:.3f}, {ours['high']:.3f}]"]
-        for baseline in baselines:
-            theirs = task["baselines"].get(baseline)
-            cells.append(f"{theirs['recall@10']['value']:.3f}" if theirs else "–")
-        table.add_row(name, str(ours["queries"]), *cells)
-    console.print(table)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def evaluate(
     from tfsage.evaluation import evaluate_run
 
     evaluate_run(run, split=split.value)
-    _done(f"report in {run / 'report.html'}")
+    _done(f"report in {run / ('report.html' if split is Split.TEST else 'report_dev.html')}")
 
 
 @app.command(epilog="Example: tfsage serve --root bundles")

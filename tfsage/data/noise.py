@@ -41,10 +41,10 @@ class CatalogQueries:
     Args:
         idf: gives the inverse document frequency of a word, above zero.
         split: parts a title into words.
-        longest: the largest number of words in a query.
+        longest: the largest number of words in a query; lengths are 1 + Binomial(longest − 1, 1/2), about as people's.
     """
 
-    def __init__(self, idf: Callable[[str], float], split: Callable[[str], list[str]] = str.split, longest: int = 8):
+    def __init__(self, idf: Callable[[str], float], split: Callable[[str], list[str]] = str.split, longest: int = 6):
         self._idf = idf
         self._split = split
         self._longest = longest
@@ -53,7 +53,7 @@ class CatalogQueries:
         words = self._split(title)
         if len(words) < 2:
             return title
-        count = int(rng.integers(1, min(len(words), self._longest) + 1))
+        count = min(len(words), 1 + int(rng.binomial(self._longest - 1, 0.5)))
         if rng.random() < 0.5:
             start = int(rng.integers(len(words) - count + 1))
             return " ".join(words[start : start + count])
