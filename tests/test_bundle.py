@@ -1,6 +1,7 @@
 """A bundle whose parts do not belong together is never answered from."""
 
 import json
+import os
 import shutil
 
 import pyarrow.parquet as pq
@@ -126,3 +127,18 @@ def test_an_opened_bundle_does_not_follow_current(made, other, tmp_path):
     point_current(tmp_path, other.manifest.space_id)
     assert opened.load_index().count == 60
     assert Bundle.current(tmp_path).load_index().count == 50
+
+
+def test_current_is_never_absent(tmp_path, monkeypatch):
+    """A kill just before the last step: readers must still find the old bundle."""
+    point_current(tmp_path, "old")
+
+    def killed(source, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "replace", killed)
+        point_current(tmp_path, "new")
+    assert os.readlink(tmp_path / "CURRENT") == "old"
+    point_current(tmp_path, "new")
+    assert os.readlink(tmp_path / "CURRENT") == "new"
