@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-if "tensorflow" in sys.modules and not sys.modules["tensorflow"].keras.__version__.startswith("2."):
+if "tensorflow" in sys.modules and not sys.modules["tensorflow"].keras.Model.__module__.startswith("tf_keras"):
     raise ImportError(
         "TensorFlow was imported before tfsage and has loaded Keras 3, which TensorFlow Recommenders 0.7 "
         "cannot use. Import tfsage first, or set TF_USE_LEGACY_KERAS=1 before importing tensorflow."
@@ -21,8 +21,6 @@ if "tensorflow" in sys.modules and not sys.modules["tensorflow"].keras.__version
 
 _PUBLIC = {
     "ItemSage": "tfsage.models",
-    "SearchSage": "tfsage.models",
-    "OmniSearchSage": "tfsage.models",
     "Config": "tfsage.config",
     "load_config": "tfsage.config",
     "PreparedData": "tfsage.data.prepared",

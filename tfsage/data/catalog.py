@@ -100,7 +100,7 @@ class EntityWriter:
         return write
 
     def _vectors_writer(self, name: str) -> Callable:
-        store = RaggedWriter(self._stores / name, np.float32, (self._dimensions[name],))
+        store = RaggedWriter(self._stores / "vectors" / name, np.float32, (self._dimensions[name],))
         self._open.append(store)
         self.zero_vectors[name] = 0
 
@@ -175,7 +175,7 @@ def write_product_queries(folder: Path, dimensions: dict[str, int]) -> None:
     """Lets products be queries: a product's first image stands for it, zeros where it has none."""
     if "image_embeddings" not in dimensions:
         return
-    images = RaggedStore(folder / "stores" / "product" / "image_embeddings")
+    images = RaggedStore(folder / "stores" / "product" / "vectors" / "image_embeddings")
     with ArrayWriter(folder / "stores" / "product" / "embeddings.npy", np.float32, images.values.shape[1:]) as writer:
         for start in range(0, len(images), BATCH_ROWS):
             offsets = np.asarray(images.offsets[start : start + BATCH_ROWS + 1])

@@ -109,7 +109,7 @@ class PreparedData:
                 f"{self.folder}: the products have no embedding column {column!r}; "
                 f"there is {', '.join(sorted(columns)) or 'none'}"
             )
-        return RaggedStore(self._store("product", column))
+        return RaggedStore(self._store("product", "vectors", column))
 
     def queries(self, query_type: str) -> Queries:
         """The queries of a type: `query` (text), `pin`, or `product` (a product's first image stands for it).

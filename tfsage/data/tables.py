@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis import _
 
+from tfsage.console import console
 from tfsage.data.expected_vectors import ExpectedVectors
 from tfsage.data.schema import EXPECTED, REQUIRED_TABLES, TABLES, Column, accepts, is_vector, is_vectors
 from tfsage.errors import TfsageError
@@ -95,6 +96,8 @@ def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str
     if not folder.is_dir():
         raise TfsageError(f"{folder}: no such folder; it should hold {', '.join(f'{name}.parquet' for name in TABLES)}")
     sources, problems = {}, []
+    if strangers := sorted(file.name for file in folder.glob("*.parquet") if file.stem not in TABLES):
+        console.print(f"Not read, since no table has that name: {', '.join(strangers)}", markup=False, soft_wrap=True)
     for name in TABLES:
         files = _files(folder, name)
         if not files:
@@ -117,7 +120,8 @@ def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str
 def describe_column(table: str, field: pa.Field) -> Column | None:
     """What a column holds: by the schema, or by its type for further embedding columns; None where it is unknown."""
     known = TABLES[table].columns.get(field.name)
-    if known is not None or not TABLES[table].more_embeddings:
+    # The name of a further column becomes the name of a folder.
+    if known is not None or not TABLES[table].more_embeddings or not field.name.isidentifier():
         return known
     if is_vectors(field.type):
         return Column("vectors")
