@@ -189,6 +189,26 @@ def test_variants_of_a_query_stay_together(tmp_path):
     assert [len(queries & set(range(4))) for queries in found.values()].count(4) == 1
 
 
+def test_pins_without_an_embedding_are_the_mean_of_their_images(tmp_path):
+    shop = tiny_shop()
+    shop["pins"] = {
+        "pin_id": ["a", "b", "c"],
+        "image_embeddings": [[[1.0, 2, 3, 4], [3.0, 2, 1, 0]], None, [[5.0] * 4]],
+    }
+    prepare(write_tables(tmp_path / "tables", shop), tiny_config(), tmp_path / "out")
+    pins = PreparedData(tmp_path / "out").queries("pin")
+    np.testing.assert_array_equal(pins.embeddings, [[2, 2, 2, 2], [0, 0, 0, 0], [5, 5, 5, 5]])
+
+
+def test_further_embedding_columns_are_stored(tmp_path):
+    shop = tiny_shop()
+    shop["products"]["tokens"] = [[float(row), 1.0] for row in range(6)]
+    prepare(write_tables(tmp_path / "tables", shop), tiny_config(), tmp_path / "out")
+    values, lengths = PreparedData(tmp_path / "out").images("tokens").gather(np.array([5, 0]))
+    np.testing.assert_array_equal(values, [[5, 1], [0, 1]])
+    assert lengths.tolist() == [1, 1]
+
+
 def test_products_as_queries_are_seen_through_their_first_image(tmp_path):
     shop = tiny_shop()
     shop["products"]["image_embeddings"][0] = []

@@ -57,6 +57,18 @@ def test_an_unknown_column_names_the_nearest_known_one(tmp_path):
     assert "products.parquet: unknown column 'colour' (string); the nearest known one is 'colors'" in message
 
 
+def test_a_further_embedding_column_needs_a_plain_name(tmp_path):
+    shop = tiny_shop()
+    shop["products"]["../vectors"] = [[[1.0, 2.0]]] * 6
+    assert "unknown column '../vectors'" in refusal(tmp_path, shop)
+
+
+def test_a_file_of_no_table_is_passed_over_aloud(tmp_path, capsys):
+    write_tables(tmp_path, {**tiny_shop(), "pin": tiny_shop()["pins"]})
+    assert "pin" not in find_tables(tmp_path, [])
+    assert "Not read, since no table has that name: pin.parquet" in capsys.readouterr().err
+
+
 def test_further_embedding_columns_are_welcome(tmp_path):
     shop = tiny_shop()
     shop["products"]["neighbours"] = [[[1.0, 2.0]]] * 6

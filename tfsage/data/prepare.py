@@ -88,9 +88,10 @@ class _Preparation:
 
     def _check_contents(self) -> None:
         lengths: dict[str, dict[str, int]] = {name: {} for name in self._sources}
-        for expected in expected_vectors(self._config):
-            if expected.table in self._sources:
-                lengths[expected.table].update(dict.fromkeys(expected.columns, expected.dimension))
+        for table, columns, length, _who in expected_vectors(self._config):
+            if table in self._sources:
+                known = self._sources[table].columns
+                lengths[table] |= {column: length for column in columns if column in known}
         for name, source in self._sources.items():
             check = ContentCheck(source, self._bad, lengths[name])
             advance = self._track(f"Checking {name}", source.row_count)
