@@ -1,5 +1,6 @@
 """Rows that are set aside are all there, with the reason, and nothing else is missing."""
 
+import contextlib
 import json
 
 import pyarrow as pa
@@ -26,7 +27,9 @@ def spoiled():
 @pytest.fixture(scope="module")
 def out(spoiled, tmp_path_factory):
     folder = tmp_path_factory.mktemp("quarantine")
-    prepare(write_tables(folder / "tables", spoiled), tiny_config(), folder / "out", on_bad_rows="quarantine")
+    write_tables(folder / "tables", spoiled)
+    with contextlib.chdir(folder):
+        prepare("tables", tiny_config(), "out", on_bad_rows="quarantine")
     return folder / "out"
 
 

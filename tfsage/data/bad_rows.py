@@ -72,11 +72,6 @@ class BadRows:
         found = self._all().filter(_.table == table, _.reason == reason).select("column").distinct()
         return set(found.to_pyarrow()["column"].to_pylist())
 
-    def counts(self) -> dict[str, int]:
-        """Bad rows by table, each counted once."""
-        rows = self._all().select("table", "file", "row").distinct().group_by("table").agg(rows=_.count())
-        return {row["table"]: row["rows"] for row in rows.order_by("table").to_pyarrow().to_pylist()}
-
     def problems(self) -> list[dict]:
         """One entry for each table, column and reason: its row count, and `EXAMPLES` examples at most."""
         by = ["table", "column", "reason"]

@@ -33,7 +33,7 @@ from tfsage.text.vocabulary import KINDS, Vocabulary
 def prepare(
     tables: str | Path, config: Config, out: str | Path, on_bad_rows: Literal["fail", "quarantine"] = "fail"
 ) -> None:
-    """Prepares tables for training (design: tables → prepared folder).
+    """Prepares tables for training.
 
     Validates everything first. Then deduplicates the pairs, splits and caps them, builds the vocabularies from the
     catalog and the training queries, and writes memory-mapped stores. Catalog-sized data stream through in batches;

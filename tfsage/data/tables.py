@@ -92,7 +92,8 @@ def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str
         TfsageError: names every table that is missing, empty or not Parquet, and every column that is unknown,
             missing or of a wrong type.
     """
-    folder = Path(folder)
+    # A bad row is named by its file, so every reader of the file has to name it in the same way.
+    folder = Path(folder).absolute()
     if not folder.is_dir():
         raise TfsageError(f"{folder}: no such folder; it should hold {', '.join(f'{name}.parquet' for name in TABLES)}")
     sources, problems = {}, []

@@ -79,8 +79,10 @@ class _Shop:
 
     def write(self, folder: Path, engagements: int) -> None:
         popularity = zipf_popularity(len(self._products["category"]), self._rng("popularity"))
-        counts = {"product": self._products, "pin": self._pins, "query": self._queries}
-        total = sum(len(values["category"]) for values in counts.values()) * 2 + engagements
+        entities = {"product": self._products, "pin": self._pins, "query": self._queries}
+        sizes = {kind: len(values["category"]) for kind, values in entities.items()}
+        # Each entity is written with its table and again with the truth, each pin also with its board.
+        total = 2 * sum(sizes.values()) + sizes["pin"] + engagements
         with progress() as bar:
             task = bar.add_task("Writing a synthetic shop", total=total, note="")
 
@@ -93,7 +95,9 @@ class _Shop:
             write("boards", self._board_rows())
             write("engagements", self._engagement_rows(popularity, engagements))
             (folder / "truth").mkdir()
-            write("truth/truth", self._truth_rows(counts, popularity))
+            write("truth/truth", self._truth_rows(entities, popularity))
+            # Equal engagements share a row, so there are fewer rows than events.
+            bar.update(task, completed=total)
 
     def _product_rows(self) -> Batches:
         for number, (rows, values) in enumerate(_batches(self._products)):
@@ -167,9 +171,9 @@ class _Shop:
                     "timestamp": pa.array(first_day + event["day"].astype("timedelta64[D]")),
                 }
 
-    def _truth_rows(self, counts: dict[str, dict], popularity: np.ndarray) -> Batches:
+    def _truth_rows(self, entities: dict[str, dict], popularity: np.ndarray) -> Batches:
         for entity_type, letter in (("product", "p"), ("pin", "pin"), ("query", "q")):
-            for rows, values in _batches(counts[entity_type]):
+            for rows, values in _batches(entities[entity_type]):
                 latent = self._concepts.latent(values)
                 known = pa.array(popularity[rows]) if entity_type == "product" else pa.nulls(len(rows), pa.float64())
                 yield {
