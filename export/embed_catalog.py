@@ -18,11 +18,10 @@ from tfsage.data.schema import EXPECTED, accepts
 from tfsage.errors import TfsageError
 from tfsage.files import sha256
 from tfsage.index.base import check_vectors
+from tfsage.parquet import open_parquet
 
 PART_ROWS = 32_768
 """Products in one part: what is held in memory, and what a kill can cost."""
-
-_READ_BUFFER = 1 << 20
 
 
 def embed_record_batches(
@@ -133,8 +132,7 @@ def _aligned_batches(path: Path, size: int) -> Iterator[tuple[int, pa.RecordBatc
     def wanted() -> int:
         return min(size, PART_ROWS - start % PART_ROWS)
 
-    # By default Arrow keeps every column chunk that it has read until the file is closed.
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER) as file:
+    with open_parquet(path) as file:
         for batch in file.iter_batches(batch_size=size):
             held.append(batch)
             while sum(map(len, held)) >= wanted():

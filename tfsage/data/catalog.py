@@ -14,6 +14,7 @@ from tfsage.data.schema import ALL_TEXT_FIELDS
 from tfsage.data.stores import ArrayWriter, RaggedStore, RaggedWriter, StringWriter
 from tfsage.data.tables import BATCH_ROWS, Source
 from tfsage.data.text_key import text_key
+from tfsage.parquet import open_parquet
 
 _TEXT_ROWS = 1024
 _ID_SCHEMA = pa.schema({"type": pa.string(), "id": pa.string(), "row": pa.int64(), "key": pa.string()})
@@ -187,7 +188,7 @@ def write_product_queries(folder: Path, dimensions: dict[str, int]) -> None:
 
 def product_texts(folder: Path, fields: tuple[str, ...]) -> Iterator[list[str]]:
     """The text columns of the prepared products, batch by batch: product after product, field after field."""
-    for rows in pq.ParquetFile(folder / "products.parquet").iter_batches(_TEXT_ROWS, columns=list(fields)):
+    for rows in open_parquet(folder / "products.parquet").iter_batches(_TEXT_ROWS, columns=list(fields)):
         columns = [texts(plain(rows.column(name))).fill_null("").to_pylist() for name in fields]
         yield [text for row in zip(*columns, strict=True) for text in row]
 

@@ -14,6 +14,7 @@ from tfsage.console import console
 from tfsage.data.expected_vectors import ExpectedVectors
 from tfsage.data.schema import EXPECTED, REQUIRED_TABLES, TABLES, Column, accepts, is_vector, is_vectors
 from tfsage.errors import TfsageError
+from tfsage.parquet import open_parquet
 
 BATCH_ROWS = 4096
 
@@ -63,7 +64,7 @@ class Source:
         for file in self.files:
             row = 0
             try:
-                for rows in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=columns):
+                for rows in open_parquet(file).iter_batches(BATCH_ROWS, columns=columns):
                     yield Batch(str(file), row, rows)
                     row += rows.num_rows
             except (pa.ArrowException, OSError) as error:

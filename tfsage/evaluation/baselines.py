@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tfsage.data.stores import RaggedStore
 from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.ranks import PairRanks, rank_static
+from tfsage.parquet import open_parquet
 
 _PRODUCTS = 65_536
 
@@ -46,7 +46,7 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 
 def product_texts(table: Path, fields: tuple[str, ...]) -> Iterator[str]:
     """The text columns of each product of a Parquet table, joined by spaces; columns it does not have are left out."""
-    file = pq.ParquetFile(table)
+    file = open_parquet(table)
     columns = [field for field in fields if field in file.schema_arrow.names]
     for batch in file.iter_batches(_PRODUCTS, columns=columns):
         parts = [_strings(batch[column]) for column in columns]
