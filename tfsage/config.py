@@ -80,9 +80,12 @@ class HashEmbeddingConfig(Section):
 
 
 class ImageConfig(Section):
+    """The image slots of a product tower; `standardize` brings every entry to zero mean and comparable spread."""
+
     column: str = "image_embeddings"
     slots: PositiveInt = 20
     dimension: PositiveInt = 256
+    standardize: bool = False
 
 
 class ItemSageTowerConfig(Section):
@@ -98,6 +101,12 @@ class ItemSageTowerConfig(Section):
     feed_forward: PositiveInt = 2048
     head_hidden: PositiveInt = 2048
     dimension: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self):
+        if self.width % self.heads:
+            raise ValueError(f"heads: {self.heads} heads cannot share a width of {self.width} evenly")
+        return self
 
 
 class MlpConcatMlpTowerConfig(Section):
@@ -123,7 +132,8 @@ class SumTowerConfig(Section):
 class UnifiedTowerConfig(Section):
     """The unified encoder of OmniSearchSage §3.4.2: text fields summed, beside the images' mean, then an MLP.
 
-    With no `hidden` layers and no images the embedding is the normalised sum of the text tokens itself.
+    With no `hidden` layers and no images the embedding is the normalised sum of the text tokens itself. With
+    `residual_images` the MLP is added to a linear map of the images' mean that starts as the identity.
     """
 
     kind: Literal["unified"]
@@ -131,7 +141,14 @@ class UnifiedTowerConfig(Section):
     images: ImageConfig | None = None
     hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
     hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    residual_images: bool = False
     dimension: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _residual_needs_images(self):
+        if self.residual_images and self.images is None:
+            raise ValueError("residual_images: there are no images; give `images` or leave it out")
+        return self
 
 
 class NgramTowerConfig(Section):
@@ -164,11 +181,17 @@ class DistilBertTowerConfig(Section):
 
 
 class FrozenTowerConfig(Section):
-    """Query embeddings read from a table; `hidden` None keeps them as they are, a list puts an MLP on top."""
+    """Query embeddings read from a table; `hidden` None keeps them as they are, a list puts an MLP on top.
+
+    With `residual` the MLP is added to a linear map of the embedding that starts as the identity. `standardize` first
+    brings every entry to zero mean and comparable spread.
+    """
 
     kind: Literal["frozen"]
     input_dimension: PositiveInt = 256
     hidden: tuple[PositiveInt, ...] | None = None
+    residual: bool = False
+    standardize: bool = False
     dimension: PositiveInt = 256
 
 
@@ -253,6 +276,7 @@ class TrainingConfig(Section):
     steps_per_epoch: PositiveInt = 100
     checkpoint_every: PositiveInt = 100
     token_dropout: Rate = 0.0
+    embedding_dropout: Rate = 0.0
     optimizer: OptimizerConfig = OptimizerConfig()
     mixed_precision: bool = False
     seed: int = 1

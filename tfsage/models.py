@@ -18,6 +18,9 @@ from tfsage.towers.base import Tower
 from tfsage.towers.factory import build_towers
 from tfsage.training.optimizers import build_optimizer
 
+_SAMPLE = 100_000
+"""Frozen embeddings that the statistics of a standardizing tower are taken from."""
+
 
 class ItemSage(tfrs.Model):
     """Product embeddings for every surface and engagement at once (ItemSage, KDD'22).
@@ -55,6 +58,7 @@ class ItemSage(tfrs.Model):
         self._loss = tf_keras.metrics.Mean("loss")
         self._task_losses = [tf_keras.metrics.Mean(task.name) for task in self.batches.tasks]
         self._build_towers()
+        self._blank = {name: self._standardize(name, data) for name in self.towers}
 
     @property
     def table_variables(self) -> list[tf.Variable]:
@@ -69,11 +73,12 @@ class ItemSage(tfrs.Model):
     def featurize(self, batch: dict) -> dict:
         """Turns the raw queries of a batch into features, in the graph; `dataset` runs it beside the training step."""
         queries = {name: self.towers[name].featurize(raw) for name, raw in batch["queries"].items()}
-        candidates = batch["candidates"]
-        rate = self.config.training.token_dropout
-        if rate:
-            queries = {name: drop_tokens(part, rate, batch["seed"] + 1) for name, part in queries.items()}
-            candidates = {name: drop_tokens(part, rate, batch["seed"]) for name, part in candidates.items()}
+        candidates = dict(batch["candidates"])
+        training = self.config.training
+        for part, seed in ((queries, batch["seed"] + 1), (candidates, batch["seed"])):
+            for name, features in part.items():
+                features = drop_tokens(features, training.token_dropout, seed)
+                part[name] = drop_entries(features, training.embedding_dropout, seed, self._blank[name])
         return {**batch, "queries": queries, "candidates": candidates}
 
     def compute_loss(self, batch: dict, training: bool = False) -> tf.Tensor:
@@ -147,10 +152,26 @@ class ItemSage(tfrs.Model):
             if tower(tower.featurize(blank)).shape[1] != self.config.towers[name].dimension:
                 raise TfsageError(f"tower {name}: its output does not have the configured dimension")
 
+    def _standardize(self, name: str, data: PreparedData) -> np.ndarray:
+        """Adapts a tower to its frozen embeddings, if it asks for it; returns the embedding that says nothing."""
+        layer = getattr(self.towers[name], "standardize", None)
+        if layer is None:
+            return np.zeros(1, np.float32)
+        section = self.config.towers[name]
+        if section.kind == "frozen":
+            own = [task for task in self.batches.tasks if task.query_tower == name]
+            kinds = sorted({task.query_type for task in own if task.source == "engagements"})
+            samples = [data.queries(kind).embeddings[:_SAMPLE] for kind in kinds]
+            sample = np.concatenate(samples or [data.images().values[:_SAMPLE]])
+        else:
+            sample = data.images(section.images.column).values[:_SAMPLE]
+        layer.adapt(sample)
+        return layer.mean.numpy()
+
 
 def drop_tokens(features: dict, rate: float, seed: tf.Tensor) -> dict:
     """Leaves each token out with probability `rate`, decided by `seed` (int64 [2]) alone."""
-    if "token_lengths" not in features:
+    if not rate or "token_lengths" not in features:
         return features
     ids, lengths = features["token_ids"], features["token_lengths"]
     keep = tf.random.stateless_uniform(tf.shape(ids), seed) >= rate
@@ -158,6 +179,17 @@ def drop_tokens(features: dict, rate: float, seed: tf.Tensor) -> dict:
     owner = bag_of_position(bags, tf.size(ids))
     kept = tf.math.unsorted_segment_sum(tf.cast(keep, tf.int32), owner, tf.size(bags))
     return {**features, "token_ids": tf.boolean_mask(ids, keep), "token_lengths": tf.reshape(kept, tf.shape(lengths))}
+
+
+def drop_entries(features: dict, rate: float, seed: tf.Tensor, blank: np.ndarray) -> dict:
+    """Replaces entries of images and query embeddings by those of `blank` with probability `rate`, by `seed` alone."""
+    if not rate:
+        return features
+    kept = dict(features)
+    for name in {"images", "embedding"} & features.keys():
+        keep = tf.random.stateless_uniform(tf.shape(features[name]), seed + 2) >= rate
+        kept[name] = tf.where(keep, features[name], blank)
+    return kept
 
 
 def _wordpiece(config: Config, data: PreparedData):

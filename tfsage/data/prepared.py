@@ -155,6 +155,19 @@ class PreparedData:
         types = {"query": np.int64, "entity": np.int64, "weight": np.float32, "count": np.float64}
         return Pairs(*[pairs[name].to_numpy().astype(dtype) for name, dtype in types.items()])
 
+    def held_out_queries(self, query_type: str) -> np.ndarray:
+        """Rows (int64, rising) of the queries of a type that occur in a dev or test pair of any task."""
+        rows = [
+            ibis.duckdb.connect()
+            .read_parquet(self.folder / f"pairs_{split}.parquet")
+            .filter(ibis._.query_type == query_type)
+            .select("query")
+            .to_pyarrow()["query"]
+            .to_numpy()
+            for split in ("dev", "test")
+        ]
+        return np.unique(np.concatenate(rows))
+
     def exclusions(self, query_type: str) -> tuple[np.ndarray, np.ndarray]:
         """Pairs that are neither relevant nor candidates: query rows int64 [m] and product rows int64 [m]."""
         path = self.folder / "exclusions.parquet"

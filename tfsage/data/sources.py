@@ -77,11 +77,17 @@ class CatalogTextPairs:
 
 
 class CatalogImagePairs:
-    """Self-supervised pairs: one image of a product, drawn uniformly → that product."""
+    """Self-supervised pairs: one image of a product, drawn uniformly → that product.
+
+    Products that the exclusions table ties to a pin of dev or test are left out: that pin is their image, and to learn
+    which product it belongs to would give away the answer.
+    """
 
     def __init__(self, data: PreparedData, task: TaskConfig):
         self._images = data.images()
-        self._with_images = np.flatnonzero(np.diff(self._images.offsets))
+        pin, product = data.exclusions("pin")
+        held_out = product[np.isin(pin, data.held_out_queries("pin"))]
+        self._with_images = np.setdiff1d(np.flatnonzero(np.diff(self._images.offsets)), held_out)
         self.size = len(self._with_images)
 
     def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:

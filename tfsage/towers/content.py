@@ -8,6 +8,7 @@ from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.towers.base import Tower
 from tfsage.towers.slots import pad_slots, rms_normalize
+from tfsage.towers.standardize import Standardize
 
 IMAGES = "image_embeddings"
 """The raw input that holds an entity's images; a row of zeros is an absent image."""
@@ -54,6 +55,7 @@ class ContentTower(Tower):
             self.hash_embedding = hash_embedding
             self.feature_signature["token_ids"] = tf.TensorSpec([None], tf.int32)
             self.feature_signature["token_lengths"] = tf.TensorSpec([None, len(text_fields)], tf.int32)
+        self.standardize = Standardize(images.dimension) if images is not None and images.standardize else None
         if images is not None:
             self.raw_signature[IMAGES] = tf.TensorSpec([None, None, images.dimension], tf.float32)
             self.feature_signature["images"] = tf.TensorSpec([None, images.dimension], tf.float32)
@@ -75,4 +77,5 @@ class ContentTower(Tower):
 
     def image_slots(self, features: dict[str, tf.Tensor], count: tf.Tensor | int) -> tf.Tensor:
         """float32 [rows, count, size]: the first images of each row, RMS-normalised; zeros where there are fewer."""
-        return pad_slots(rms_normalize(features["images"]), features["image_lengths"], count)
+        images = features["images"] if self.standardize is None else self.standardize(features["images"])
+        return pad_slots(rms_normalize(images), features["image_lengths"], count)

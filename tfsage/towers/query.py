@@ -6,8 +6,10 @@ from tfsage.config import FrozenTowerConfig, NgramTowerConfig
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.towers.base import Tower
-from tfsage.towers.mlp import mlp
+from tfsage.towers.mlp import RESIDUAL_SCALE, identity_map, mlp
 from tfsage.towers.normalize import l2_normalize
+from tfsage.towers.slots import rms_normalize
+from tfsage.towers.standardize import Standardize
 
 
 class NgramTower(Tower):
@@ -53,7 +55,8 @@ class FrozenTower(Tower):
     """Embeddings read from a table, such as PinSage for images and SearchSage for queries (ItemSage §3.1).
 
     `hidden: null` keeps them as they are, L2-normalised; `hidden: []` puts one linear map on top, a list an MLP: the
-    compatibility encoders of OmniSearchSage §3.4.3.
+    compatibility encoders of OmniSearchSage §3.4.3. With `residual` a linear map that starts as the identity is added,
+    so that training starts in the space of the frozen embeddings. `standardize` comes before all of them.
     """
 
     def __init__(self, config: FrozenTowerConfig, tokenizer=None, hash_embedding=None, name: str = "frozen"):
@@ -61,11 +64,21 @@ class FrozenTower(Tower):
         self.dimension = config.dimension
         self.raw_signature = {"embedding": tf.TensorSpec([None, config.input_dimension], tf.float32)}
         self.feature_signature = self.raw_signature
-        self.mlp = None if config.hidden is None else mlp(config.hidden, config.dimension, name="mlp")
+        self.standardize = Standardize(config.input_dimension) if config.standardize else None
+        self.mlp, self.skip = None, None
+        if config.hidden is not None:
+            self.mlp = mlp(config.hidden, config.dimension, "mlp", RESIDUAL_SCALE if config.residual else 1.0)
+            self.skip = identity_map(config.dimension, name="skip") if config.residual else None
 
     def featurize(self, raw):
         return raw
 
     def call(self, features, training=False):
         embedding = features["embedding"]
-        return l2_normalize(embedding if self.mlp is None else self.mlp(embedding))
+        if self.standardize is not None:
+            embedding = self.standardize(embedding)
+        if self.mlp is None:
+            return l2_normalize(embedding)
+        embedding = rms_normalize(embedding)
+        mapped = self.mlp(embedding)
+        return l2_normalize(mapped if self.skip is None else mapped + self.skip(embedding))

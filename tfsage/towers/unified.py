@@ -6,7 +6,7 @@ from tfsage.config import UnifiedTowerConfig
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.towers.content import ContentTower
-from tfsage.towers.mlp import mlp
+from tfsage.towers.mlp import RESIDUAL_SCALE, identity_map, mlp
 from tfsage.towers.normalize import l2_normalize
 from tfsage.towers.slots import rms_normalize
 
@@ -16,7 +16,8 @@ class UnifiedTower(ContentTower):
 
     In front of the MLP the text sum and each image are brought to the same scale (`rms_normalize`); what is missing is
     zeros. Text alone with no `hidden` layers, and an embedding of the tower's own dimension, needs no MLP: the vector
-    is the normalised sum of the tokens itself.
+    is the normalised sum of the tokens itself. With `residual_images` a linear map of the images' mean, which starts as
+    the identity, is added to the MLP: training then starts in the space of the frozen image embeddings.
 
     Args:
         config: its section of the config.
@@ -35,7 +36,9 @@ class UnifiedTower(ContentTower):
     ):
         super().__init__(config.text_fields, config.images, config.dimension, tokenizer, hash_embedding, name)
         straight = not config.hidden and config.images is None and hash_embedding.dimension == config.dimension
-        self.mlp = None if straight else mlp(config.hidden, config.dimension, name="mlp")
+        scale = RESIDUAL_SCALE if config.residual_images else 1.0
+        self.mlp = None if straight else mlp(config.hidden, config.dimension, "mlp", scale)
+        self.skip = identity_map(config.dimension, name="skip") if config.residual_images else None
 
     def call(self, features, training=False):
         parts = []
@@ -49,4 +52,5 @@ class UnifiedTower(ContentTower):
             images = tf.reduce_sum(self.image_slots(features, self.images.slots), axis=1)
             kept = tf.clip_by_value(features["image_lengths"], 1, self.images.slots)
             parts += [images / tf.cast(kept, tf.float32)[:, None]]
-        return l2_normalize(self.mlp(tf.concat(parts, axis=1)))
+        mapped = self.mlp(tf.concat(parts, axis=1))
+        return l2_normalize(mapped if self.skip is None else mapped + self.skip(parts[-1]))
