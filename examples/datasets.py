@@ -3,7 +3,7 @@
     python -m examples.datasets home_depot --source FOLDER
     python -m examples.datasets fashion_products --source FOLDER
 
-Choices are made on dev (`--split dev`); test is for reporting. Runs, vectors and reports stay in runs/NAME; killed,
+Choices are made on dev (`--split dev`); test is for reporting. Runs, vectors and reports stay in runs/CONFIG; killed,
 the same command goes on.
 """
 
@@ -20,11 +20,13 @@ TFSAGE = [sys.executable, "-m", "tfsage.cli"]
 def main(
     name: Annotated[str, typer.Argument(help="home_depot or fashion_products")],
     source: Annotated[Path, typer.Option(help="The folder with the dataset's files.")],
+    config: Annotated[Path | None, typer.Option(help="configs/NAME.yaml when left out; names the run folder.")] = None,
     seeds: Annotated[int, typer.Option(help="How many trainings.")] = 3,
     split: Annotated[str, typer.Option(help="dev or test")] = "test",
 ) -> None:
     """Reports the mean over seeds with intervals over queries, beside the baselines and paired with them."""
-    config, folder = Path("configs") / f"{name}.yaml", Path("runs") / name
+    config = config or Path("configs") / f"{name}.yaml"
+    folder = Path("runs") / config.stem
     tables, data = folder / "tables", folder / "data"
     if not tables.exists():
         _run(*TFSAGE, "import", name, "--source", source, "--out", tables)

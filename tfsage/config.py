@@ -133,6 +133,7 @@ class UnifiedTowerConfig(Section):
     """The unified encoder of OmniSearchSage §3.4.2: text fields summed, beside the images' mean, then an MLP.
 
     With no `hidden` layers and no images the embedding is the normalised sum of the text tokens itself. With
+    `separate_fields` the sums of the fields stand side by side, each normalised, in place of one sum over all; with
     `residual_images` the MLP is added to a linear map of the images' mean that starts as the identity.
     """
 
@@ -141,6 +142,7 @@ class UnifiedTowerConfig(Section):
     images: ImageConfig | None = None
     hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
     hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    separate_fields: bool = False
     residual_images: bool = False
     dimension: PositiveInt = 256
 
@@ -213,7 +215,9 @@ class TaskConfig(Section):
     `source` `engagements` takes the pairs of (`surface`, `query_type`) whose action is in `actions`, a map from the
     action to the weight of one engagement. `catalog_text` makes pairs from the catalog itself: a span or an
     IDF-sampled subset of the words of a product's title is the query, the product the positive. `catalog_image`
-    takes one image of a product as the query. `hide` leaves features of the positive out (with `hide_rate`).
+    takes one image of a product as the query; images that the exclusions table ties to a query of dev or test are left
+    out, unless `held_out_images` says that the catalog's own pictures and texts may be learned whole. `hide` leaves
+    features of the positive out (with `hide_rate`).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -229,6 +233,7 @@ class TaskConfig(Section):
     spelling_noise: Rate = 0.0
     hide: tuple[Literal["images", "text"], ...] = ()
     hide_rate: Rate = 1.0
+    held_out_images: bool = False
     optional: bool = False
 
     @model_validator(mode="after")

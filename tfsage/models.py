@@ -114,9 +114,15 @@ class ItemSage(tfrs.Model):
         for pool, pairs in batch["pairs"].items():
             embeddings = self.towers[pool](batch["candidates"][pool], training=training)
             candidates = self._candidates(pool, pairs, embeddings, training)
-            rows = self._retrieval[pool].row_losses(
-                tf.gather(queries, pairs["query_row"]), pairs["query_id"], candidates
+            own = tf.gather(queries, pairs["query_row"])
+            shape = tf.stack([tf.size(pairs["query_id"]), tf.size(candidates.id)])
+            known = (
+                tf.scatter_nd(
+                    pairs["known_positives"], tf.ones_like(pairs["known_positives"][:, 0]), tf.cast(shape, tf.int64)
+                )
+                > 0
             )
+            rows = self._retrieval[pool].row_losses(own, pairs["query_id"], candidates, known)
             self._record(rows, pairs)
             total += tf.reduce_sum(rows * pairs["weight"])
             weight += tf.reduce_sum(pairs["weight"])

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfsage.config import Config, TaskConfig
 from tfsage.data.features import ProductFeatures
+from tfsage.data.known_positives import KnownPositives
 from tfsage.data.permutation import mix64, permute
 from tfsage.data.prepared import PreparedData
 from tfsage.data.sources import PairRows, pair_source
@@ -29,7 +30,8 @@ class TrainingBatches:
         candidates: candidate tower → features of its P positives, then of its N random negatives.
         pairs: candidate tower → query_row int32 [P] (row in the concatenation of all query towers in order of name),
             query_id int64 [P], candidate_id int64 [P], weight float32 [P], task int32 [P] (position in `tasks`),
-            negative_id int64 [N].
+            negative_id int64 [N], known_positives int64 [m, 2]: (row, column) where a candidate is another positive of
+            the row's query in the training log.
         seed: int64 [2], for random choices made later in the pipeline.
     """
 
@@ -44,6 +46,7 @@ class TrainingBatches:
         self._query_towers = sorted({task.query_tower for task in self.tasks})
         self._pools = sorted({task.candidate_tower for task in self.tasks})
         self._features = {pool: product_features(data, config.towers[pool]) for pool in self._pools}
+        self._known = {pool: self._known_positives(pool) for pool in self._pools}
         self._raw_names = {t.query_tower: _raw_name(config.towers[t.query_tower].kind) for t in self.tasks}
         self._phases = [(p.steps, self._pairs_per_task(p.tasks, config)) for p in config.training.phases]
         self.total_steps = sum(steps for steps, _ in self._phases)
@@ -58,21 +61,17 @@ class TrainingBatches:
             members = [place for place in self._order() if self.tasks[place].candidate_tower == pool]
             negative = self._generator(step, -1).integers(self._catalog_size, size=self._negatives, dtype=np.int64)
             positive = np.concatenate([rows[place].product for place in members])
-            hide = {
-                f"hide_{group}": np.concatenate(
-                    [self._hidden(place, len(rows[place].product), group, step) for place in members]
-                    + [np.zeros(self._negatives, bool)]
-                )
-                for group in ("images", "text")
-            }
+            query_id = np.concatenate([rows[place].query_id for place in members])
+            hide = {f"hide_{group}": self._hidden(members, rows, group, step) for group in ("images", "text")}
             candidates[pool] = self._features[pool](np.concatenate([positive, negative]), **hide)
             pairs[pool] = {
                 "query_row": np.concatenate([first_row[p] + np.arange(counts[p], dtype=np.int32) for p in members]),
-                "query_id": np.concatenate([rows[place].query_id for place in members]),
+                "query_id": query_id,
                 "candidate_id": positive,
                 "weight": np.concatenate([rows[place].weight for place in members]),
                 "task": np.repeat(np.array(members, np.int32), counts[members]),
                 "negative_id": negative,
+                "known_positives": self._known[pool].find(query_id, positive, np.concatenate([positive, negative])),
             }
         seed = np.array([self._seed, step], np.int64)
         return {"queries": queries, "candidates": candidates, "pairs": pairs, "seed": seed}
@@ -97,6 +96,11 @@ class TrainingBatches:
             return tf.TensorSpec([None, *value.shape[1:]], dtype)
 
         return tf.nest.map_structure(spec, self(0))
+
+    def _known_positives(self, pool: str) -> KnownPositives:
+        members = zip(self.tasks, self._sources, strict=True)
+        known = [source.pairs() for task, source in members if task.candidate_tower == pool]
+        return KnownPositives(*(np.concatenate(part) for part in zip(*known, strict=True)))
 
     def _pairs_per_task(self, names: tuple[str, ...], config: Config) -> np.ndarray:
         share = np.array([t.share if not names or t.name in names else 0.0 for t in self.tasks])
@@ -139,11 +143,16 @@ class TrainingBatches:
     def _order(self) -> list[int]:
         return sorted(range(len(self.tasks)), key=lambda place: (self.tasks[place].query_tower, place))
 
-    def _hidden(self, place: int, count: int, group: str, step: int) -> np.ndarray:
-        task = self.tasks[place]
-        if group not in task.hide:
-            return np.zeros(count, bool)
-        return self._generator(step, place + len(self.tasks)).random(count) < task.hide_rate
+    def _hidden(self, members: list[int], rows: dict[int, PairRows], group: str, step: int) -> np.ndarray:
+        """Which candidates lose a group of features: bool [P + N].
+
+        Random negatives lose it at the lowest rate of the tasks: without any of theirs missing, what is missing would
+        tell positives from negatives.
+        """
+        rates = [t.hide_rate * (group in t.hide) for t in self.tasks]
+        rate = np.concatenate([np.full(len(rows[place].product), rates[place]) for place in members])
+        rate = np.concatenate([rate, np.full(self._negatives, rate.min())])
+        return self._generator(step, len(self.tasks) + (group == "text")).random(len(rate)) < rate
 
     def _stream(self, *numbers: int) -> int:
         value = np.uint64(self._seed)

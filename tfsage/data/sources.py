@@ -13,6 +13,7 @@ from tfsage.errors import TfsageError
 from tfsage.text.normalize import normalize_word, split_words
 from tfsage.text.vocabulary import Vocabulary
 
+_NO_PAIRS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 _QUERY_SPACES = ("query", "pin", "product", "catalog_text", "catalog_image")
 """Each kind of query has its own range of query ids, so that a pin and a text query never share one."""
 
@@ -38,6 +39,9 @@ class PairSource(Protocol):
 
     def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows: ...
 
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Query ids and products of all pairs of the log, int64 [n] each; none when the pairs are made on the fly."""
+
 
 class EngagementPairs:
     """The distinct (query, product) pairs of one task in one split, held in memory at 24 bytes a pair."""
@@ -59,6 +63,9 @@ class EngagementPairs:
             raw["query"] = _noisy(self._queries.texts.gather(query), self._noise, rng)
         return PairRows(raw, query + self._space, self._pairs.product[index], self._pairs.weight[index])
 
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._pairs.query + self._space, self._pairs.product
+
 
 class CatalogTextPairs:
     """Self-supervised pairs: a span or an IDF-sampled subset of a title's words → that product."""
@@ -75,19 +82,24 @@ class CatalogTextPairs:
         raw = {"query": _noisy(queries, self._noise, rng)}
         return PairRows(raw, index + query_space("catalog_text"), index, np.ones(len(index), np.float32))
 
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        return _NO_PAIRS
+
 
 class CatalogImagePairs:
     """Self-supervised pairs: one image of a product, drawn uniformly → that product.
 
-    Products that the exclusions table ties to a pin of dev or test are left out: that pin is their image, and to learn
-    which product it belongs to would give away the answer.
+    Products that the exclusions table ties to a pin of dev or test are left out, unless the task says
+    `held_out_images`: that pin is their image, and learning which product it belongs to tells what the product is.
     """
 
     def __init__(self, data: PreparedData, task: TaskConfig):
         self._images = data.images()
-        pin, product = data.exclusions("pin")
-        held_out = product[np.isin(pin, data.held_out_queries("pin"))]
-        self._with_images = np.setdiff1d(np.flatnonzero(np.diff(self._images.offsets)), held_out)
+        self._with_images = np.flatnonzero(np.diff(self._images.offsets))
+        if not task.held_out_images:
+            pin, product = data.exclusions("pin")
+            held_out = product[np.isin(pin, data.held_out_queries("pin"))]
+            self._with_images = np.setdiff1d(self._with_images, held_out)
         self.size = len(self._with_images)
 
     def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
@@ -95,6 +107,9 @@ class CatalogImagePairs:
         first, end = self._images.offsets[product], self._images.offsets[product + 1]
         raw = {"embedding": np.asarray(self._images.values[rng.integers(first, end)], np.float32)}
         return PairRows(raw, product + query_space("catalog_image"), product, np.ones(len(index), np.float32))
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        return _NO_PAIRS
 
 
 def pair_source(data: PreparedData, task: TaskConfig) -> PairSource | None:

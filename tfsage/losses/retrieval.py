@@ -53,22 +53,32 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
         weights = candidates.weight[: tf.shape(losses)[0]] if sample_weight is None else sample_weight
         return weighted_mean(losses, weights)
 
-    def row_losses(self, query_embeddings: tf.Tensor, query_ids: tf.Tensor, candidates: Candidates) -> tf.Tensor:
-        """The unweighted loss of each row, [B]: float32, or float64 when the queries are."""
+    def row_losses(
+        self,
+        query_embeddings: tf.Tensor,
+        query_ids: tf.Tensor,
+        candidates: Candidates,
+        known_positives: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The unweighted loss of each row, [B]: float32, or float64 when the queries are.
+
+        Args:
+            query_embeddings, query_ids, candidates: as for a call.
+            known_positives: bool [B, n], candidates that are other positives of a row's query by what else is known;
+                left alone unless the config says `mask_other_positives`.
+        """
         scale = self._softmax_temperature.scale()
         refined = not self._config.positive_correction
         mask_others = self._config.mask_other_positives
+        known = known_positives if mask_others else None
+        same_query = {"mask_other_positives": mask_others, "known_positives": known}
         if self._config.negatives == "mixed":
-            return mixed_rows(query_embeddings, query_ids, candidates, scale, mask_other_positives=mask_others)
+            return mixed_rows(query_embeddings, query_ids, candidates, scale, **same_query)
         losses = []
         if self._config.negatives in ("sum", "in_batch"):
-            losses.append(
-                in_batch_rows(
-                    query_embeddings, query_ids, candidates, scale, refined=refined, mask_other_positives=mask_others
-                )
-            )
+            losses.append(in_batch_rows(query_embeddings, query_ids, candidates, scale, refined=refined, **same_query))
         if self._config.negatives in ("sum", "random"):
-            losses.append(random_rows(query_embeddings, candidates, scale, refined=refined))
+            losses.append(random_rows(query_embeddings, candidates, scale, refined=refined, known_positives=known))
         return tf.add_n(losses)
 
     def temperature(self) -> tf.Tensor:

@@ -20,6 +20,7 @@ def in_batch_rows(
     *,
     refined: bool = False,
     mask_other_positives: bool = True,
+    known_positives: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """L_pos of ItemSage, eq. (2): the positives of the batch are each other's negatives.
 
@@ -36,6 +37,7 @@ def in_batch_rows(
         scale: 1 / τ, a scalar.
         refined: use the refined correction, with copies of the positive masked.
         mask_other_positives: other in-batch positives of the same query (equal `query_id`) are no negatives of it.
+        known_positives: bool [B, n] over all candidates: further ones that are no negatives of a row's query.
 
     Returns:
         [B], float32 or float64, at least zero.
@@ -55,6 +57,8 @@ def in_batch_rows(
     valid = tf.range(rows)[:, None] != tf.range(tf.shape(logits)[1])[None, :]
     if mask_other_positives:
         valid &= query_ids[:, None] != positives.query_id[None, :]
+    if known_positives is not None:
+        valid &= ~known_positives[:, : tf.shape(logits)[1]]
     if refined:
         valid &= positives.id[:rows, None] != positives.id[None, :]
     form = refined_rows if refined else corrected_rows
@@ -62,7 +66,12 @@ def in_batch_rows(
 
 
 def random_rows(
-    queries: tf.Tensor, candidates: Candidates, scale: tf.Tensor | float = 1.0, *, refined: bool = False
+    queries: tf.Tensor,
+    candidates: Candidates,
+    scale: tf.Tensor | float = 1.0,
+    *,
+    refined: bool = False,
+    known_positives: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """L_neg of ItemSage, eq. (3): each positive against products drawn uniformly from the catalog.
 
@@ -78,6 +87,7 @@ def random_rows(
         candidates: whose first B are the positives of the rows; its random negatives share one `log_q`.
         scale: 1 / τ, a scalar.
         refined: use the refined correction.
+        known_positives: as in `in_batch_rows`.
 
     Returns:
         [B], float32 or float64, at least zero.
@@ -95,6 +105,8 @@ def random_rows(
     positive = _positive_logits(queries, candidates, scale)
     logits = scaled_logits(queries, negatives.embedding, scale)
     valid = candidates.id[:rows, None] != negatives.id[None, :]
+    if known_positives is not None:
+        valid &= ~known_positives[:, -tf.shape(logits)[1] :]
     if not refined:
         return softmax_rows(positive, logits, valid)
     log_u = tf.cast(tf.reduce_max(negatives.log_q), logits.dtype)
@@ -108,6 +120,7 @@ def mixed_rows(
     scale: tf.Tensor | float = 1.0,
     *,
     mask_other_positives: bool = True,
+    known_positives: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """L_mixed of ItemSage, eq. (4): one softmax over the in-batch and the random candidates.
 
@@ -132,6 +145,8 @@ def mixed_rows(
     if mask_other_positives:
         is_positive = tf.range(tf.shape(logits)[1]) < tf.shape(positives.id)[0]
         valid &= ~(is_positive & (query_ids[:, None] == candidates.query_id[None, :]))
+    if known_positives is not None:
+        valid &= ~known_positives
     return corrected_rows(tf.linalg.diag_part(logits[:, :rows]), logits, expected[:rows], expected, valid)
 
 

@@ -35,19 +35,28 @@ class UnifiedTower(ContentTower):
         name: str = "unified",
     ):
         super().__init__(config.text_fields, config.images, config.dimension, tokenizer, hash_embedding, name)
-        straight = not config.hidden and config.images is None and hash_embedding.dimension == config.dimension
+        straight = (
+            not config.hidden
+            and not config.separate_fields
+            and config.images is None
+            and hash_embedding.dimension == config.dimension
+        )
+        self.separate_fields = config.separate_fields and bool(config.text_fields)
         scale = RESIDUAL_SCALE if config.residual_images else 1.0
         self.mlp = None if straight else mlp(config.hidden, config.dimension, "mlp", scale)
         self.skip = identity_map(config.dimension, name="skip") if config.residual_images else None
 
     def call(self, features, training=False):
         parts = []
-        if self.text_fields:
+        if self.separate_fields:
+            bags = self.text_slots(features)
+            parts += [tf.reshape(bags, [-1, bags.shape[1] * bags.shape[2]])]
+        elif self.text_fields:
             tokens = tf.reduce_sum(features["token_lengths"], axis=1)
-            parts += [self.hash_embedding(features["token_ids"], tokens)]
-        if self.mlp is None:
-            return l2_normalize(parts[0])
-        parts = [rms_normalize(part) for part in parts]
+            summed = self.hash_embedding(features["token_ids"], tokens)
+            if self.mlp is None:
+                return l2_normalize(summed)
+            parts += [rms_normalize(summed)]
         if self.images is not None:
             images = tf.reduce_sum(self.image_slots(features, self.images.slots), axis=1)
             kept = tf.clip_by_value(features["image_lengths"], 1, self.images.slots)

@@ -1,0 +1,27 @@
+import numpy as np
+
+from tfsage.data.known_positives import KnownPositives
+
+
+def test_every_other_known_positive_is_found_wherever_it_stands():
+    rng = np.random.default_rng(1)
+    query, product = rng.integers(0, 30, 400), rng.integers(0, 50, 400)
+    known = KnownPositives(query, product)
+    pairs = set(zip(query.tolist(), product.tolist(), strict=True))
+    rows = rng.integers(0, 40, 25)
+    positive, candidates = rng.integers(0, 50, 25), rng.integers(0, 60, 80)
+    expected = [
+        [row, column]
+        for row in range(25)
+        for column in range(80)
+        if (rows[row], candidates[column]) in pairs and candidates[column] != positive[row]
+    ]
+    assert sorted(known.find(rows, positive, candidates).tolist()) == expected
+    assert len(expected) > 50
+
+
+def test_nothing_known_and_nothing_asked():
+    empty = np.zeros(0, np.int64)
+    some = np.arange(3)
+    assert KnownPositives(empty, empty).find(some, some, some).shape == (0, 2)
+    assert KnownPositives(some, some).find(empty, empty, some).shape == (0, 2)

@@ -1,0 +1,50 @@
+"""Which candidates of a batch are positives of which of its queries, by the whole training log."""
+
+import numpy as np
+
+
+class KnownPositives:
+    """All positives of every query, over all tasks; 16 bytes a pair.
+
+    A product that a query has engaged with elsewhere in the log is no negative of it, whether it came into the batch
+    with another query or as a random negative.
+
+    Args:
+        query_id: int64 [n], as in a batch.
+        product: int64 [n], rows of the catalog; pairs may repeat.
+    """
+
+    def __init__(self, query_id: np.ndarray, product: np.ndarray):
+        order = np.lexsort((product, query_id))
+        self._query, self._product = query_id[order], product[order]
+        fresh = np.ones(len(order), bool)
+        fresh[1:] = (np.diff(self._query) != 0) | (np.diff(self._product) != 0)
+        self._query, self._product = self._query[fresh], self._product[fresh]
+
+    def find(self, query_id: np.ndarray, positive: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """Where a candidate is another known positive of a row's query.
+
+        Args:
+            query_id: int64 [B], the queries of the rows.
+            positive: int64 [B], the product each row is about; its copies among the candidates are not reported.
+            candidates: int64 [n], the products of the columns.
+
+        Returns:
+            int64 [m, 2]: (row, column), in the order of rows.
+        """
+        first, last = (np.searchsorted(self._query, query_id, side) for side in ("left", "right"))
+        row, place = _expand(first, last)
+        other = self._product[place] != positive[row]
+        row, product = row[other], self._product[place[other]]
+        order = np.argsort(candidates, kind="stable")
+        first, last = (np.searchsorted(candidates, product, side, sorter=order) for side in ("left", "right"))
+        source, column = _expand(first, last)
+        return np.stack([row[source], order[column]], axis=1)
+
+
+def _expand(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All integers of the ranges [first_i, last_i), with i beside each."""
+    lengths = last - first
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return owner, first[owner] + within
