@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
-from tfsage.config import Config
+from tfsage.config import Config, TaskConfig
 from tfsage.data.batches import TrainingBatches
 from tfsage.data.features import ProductFeatures
 from tfsage.data.prepared import PreparedData
-from tfsage.data.sources import query_space
+from tfsage.data.sources import CatalogImagePairs, query_space
 from tfsage.errors import TfsageError
 
 
@@ -149,3 +149,41 @@ def to_numpy(batch):
     import tensorflow as tf
 
     return tf.nest.map_structure(lambda part: part.numpy(), batch)
+
+
+def test_self_pairs_leave_held_out_images_alone(data, monkeypatch):
+    pins = data.held_out_queries("pin")[:5]
+    monkeypatch.setattr(PreparedData, "exclusions", lambda self, query_type: (pins, np.arange(5)))
+    task = {"name": "self", "source": "catalog_image", "query_tower": "pin"}
+
+    def products(**options):
+        source = CatalogImagePairs(data, TaskConfig(**task, **options))
+        return set(source.take(np.arange(source.size), np.random.default_rng(1)).product.tolist())
+
+    with_images = set(np.flatnonzero(np.diff(data.images().offsets)).tolist())
+    assert products() == with_images - set(range(5))
+    assert products(held_out_images=True) == with_images
+
+
+def test_known_positives_of_a_batch_are_those_of_the_log(data):
+    batches = TrainingBatches(data, config())
+    log = [
+        data.pairs("train", "closeup", "pin", {"click": 1.0}),
+        data.pairs("train", "search", "query", {"click": 1.0}),
+    ]
+    spaces = [query_space("pin"), query_space("query")]
+    known = {
+        (q + s, p)
+        for pairs, s in zip(log, spaces, strict=True)
+        for q, p in zip(pairs.query, pairs.product, strict=True)
+    }
+    for step in range(3):
+        pairs = batches(step)["pairs"]["product"]
+        columns = np.concatenate([pairs["candidate_id"], pairs["negative_id"]])
+        expected = {
+            (row, column)
+            for row, query in enumerate(pairs["query_id"])
+            for column, product in enumerate(columns)
+            if (query, product) in known and product != pairs["candidate_id"][row]
+        }
+        assert set(map(tuple, pairs["known_positives"].tolist())) == expected

@@ -315,3 +315,27 @@ def test_examples_in_the_docstrings():
     results = doctest.testmod(sampled_softmax, extraglobs={"tf": tf})
     assert results.attempted >= 6
     assert results.failed == 0
+
+
+def test_known_positives_are_no_negatives_in_any_form():
+    queries, query_ids, candidates = pool(S, P, R)
+    known = np.zeros((3, 5), bool)
+    known[0, 1] = known[2, 0] = known[1, 3] = known[2, 4] = True
+    for form, columns in (("in_batch", range(3)), ("random", range(3, 5)), ("mixed", range(5))):
+        with tf.GradientTape() as tape:
+            tape.watch(queries)
+            if form == "random":
+                losses = random_rows(queries, candidates, known_positives=tf.constant(known))
+            else:
+                rows = in_batch_rows if form == "in_batch" else mixed_rows
+                losses = rows(queries, query_ids, candidates, known_positives=tf.constant(known))
+        # Queries are the rows of the identity, so this is the gradient with respect to the logits' own direction.
+        gradient = tape.jacobian(losses, queries).numpy()
+        log_q = candidates.log_q.numpy() + (np.log([3, 3, 3, 2, 2]) if form == "mixed" else 0)
+        for row in range(3):
+            logits = candidates.embedding.numpy() @ queries.numpy()[row]
+            corrected = logits if form == "random" else logits - log_q
+            kept = [c for c in columns if c != row and not known[row, c]]
+            expected = np.log1p(np.exp(corrected[kept] - corrected[row]).sum())
+            assert losses[row].numpy() == pytest.approx(expected, abs=1e-9)
+        assert np.isfinite(gradient).all()

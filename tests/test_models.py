@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tests.conftest import TINY
+from tfsage.config import Config
+from tfsage.data.prepared import PreparedData
+from tfsage.errors import TfsageError
+from tfsage.models import ItemSage, drop_entries, drop_tokens
+from tfsage.training.callbacks import Checkpoints, NonFiniteGuard
+
+
+@pytest.fixture(scope="module")
+def data(prepared):
+    return PreparedData(prepared)
+
+
+@pytest.fixture(scope="module")
+def still_model(data, tiny_config):
+    """A model that does not move, so that losses of batches can be computed again."""
+    model = ItemSage(tiny_config, data)
+    model.compile(optimizer=tf_keras.optimizers.SGD(0.0))
+    return model
+
+
+def batches(model, count):
+    return list(model.batches.dataset(featurize=model.featurize).take(count))
+
+
+def test_epoch_loss_is_the_weighted_mean_over_rows_not_the_last_batch(still_model):
+    parts = batches(still_model, 2)
+    for weight, part in zip((1.0, 3.0), parts, strict=True):
+        part["pairs"]["product"]["weight"] = tf.fill([48], weight)
+    # Nothing is a negative in the second batch, so its loss is zero.
+    everything = np.argwhere(~np.eye(48, 96, dtype=bool))
+    parts[1]["pairs"]["product"]["known_positives"] = tf.constant(everything)
+    still_model.reset_metrics()
+    first = float(still_model.train_step(parts[0])["loss"])
+    logs = still_model.train_step(parts[1])
+    assert first > 1.0
+    assert float(logs["loss"]) == pytest.approx(first / 4, rel=1e-5)
+
+
+def test_rows_of_a_task_do_not_depend_on_the_order_of_towers(still_model):
+    part = batches(still_model, 1)[0]
+    pairs = part["pairs"]["product"]
+    loss = float(still_model.compute_loss(part))
+    order = np.random.default_rng(1).permutation(48)
+    rows = {name: tf.gather(pairs[name], order) for name in ("query_row", "query_id", "weight", "task")}
+    place = np.argsort(order)
+    known = pairs["known_positives"].numpy()
+    columns = np.concatenate([place, np.arange(48, 96)])
+    known = np.stack([place[known[:, 0]], columns[known[:, 1]]], axis=1)
+    moved = {**pairs, **rows, "candidate_id": tf.gather(pairs["candidate_id"], order), "known_positives": known}
+    features = part["candidates"]["product"]
+    lengths = features["token_lengths"].numpy()
+    tokens = tf.RaggedTensor.from_row_lengths(features["token_ids"], lengths.sum(1))
+    images = tf.RaggedTensor.from_row_lengths(features["images"], features["image_lengths"])
+    whole = np.concatenate([order, np.arange(48, 96)])
+    candidates = {
+        "token_ids": tf.gather(tokens, whole).flat_values,
+        "token_lengths": tf.gather(features["token_lengths"], whole),
+        "images": tf.gather(images, whole).flat_values,
+        "image_lengths": tf.gather(features["image_lengths"], whole),
+    }
+    again = {**part, "candidates": {"product": candidates}, "pairs": {"product": moved}}
+    assert float(still_model.compute_loss(again)) == pytest.approx(loss, rel=1e-5)
+
+
+def test_hash_tables_are_the_table_variables(still_model):
+    names = sorted(variable.name.rsplit("/")[-1] for variable in still_model.table_variables)
+    assert names == ["importance:0", "table:0"], "the query tower shares the product tower's tables"
+
+
+def test_a_nan_stops_the_run_and_says_where(data, tiny_config, tmp_path):
+    model = ItemSage(tiny_config, data)
+    model.compile()
+    model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(tmp_path, model, every=2)
+
+    def poison(step, batch):
+        weight = batch["pairs"]["product"]["weight"]
+        spoiled = tf.where(step == 3, weight * float("nan"), weight)
+        pairs = {**batch["pairs"]["product"], "weight": spoiled}
+        return {**batch, "pairs": {"product": pairs}}
+
+    dataset = model.batches.dataset(featurize=model.featurize).enumerate().map(poison)
+    with pytest.raises(TfsageError) as caught:
+        model.fit(
+            dataset, steps_per_epoch=8, verbose=0, callbacks=[NonFiniteGuard(model.batches, checkpoints), checkpoints]
+        )
+    message = str(caught.value)
+    ids = model.batches(3)["pairs"]["product"]["candidate_id"][:20].tolist()
+    assert "step 3: " in message and str(ids) in message and "ckpt-2" in message
+    restored = tf.train.load_checkpoint(checkpoints.latest)
+    assert all(
+        np.isfinite(restored.get_tensor(name)).all()
+        for name, kind in restored.get_variable_to_dtype_map().items()
+        if kind.is_floating
+    )
+
+
+def test_inconsistent_losses_are_refused(data):
+    with pytest.raises(TfsageError, match="duplicates"):
+        ItemSage(Config.model_validate({**TINY, "loss": {"duplicates": "mask"}}), data)
+
+
+def test_dropped_tokens_leave_their_own_bag():
+    lengths = tf.constant([[3, 0], [5000, 2]])
+    ids = tf.range(5005)
+    kept = drop_tokens({"token_ids": ids, "token_lengths": lengths}, 0.4, tf.constant([1, 2], tf.int64))
+    found, counts = kept["token_ids"].numpy(), kept["token_lengths"].numpy()
+    assert counts.sum() == len(found)
+    assert counts[0, 0] == (found < 3).sum() and counts[0, 1] == 0 and counts[1, 1] == (found >= 5003).sum()
+    assert abs(counts[1, 0] / 5000 - 0.6) < 0.03
+    again = drop_tokens({"token_ids": ids, "token_lengths": lengths}, 0.4, tf.constant([1, 2], tf.int64))
+    assert np.array_equal(found, again["token_ids"])
+
+
+def test_dropped_entries_become_those_that_say_nothing():
+    blank = np.arange(4, dtype=np.float32)
+    kept = drop_entries(
+        {"images": tf.fill([3000, 4], 9.0), "image_lengths": 1}, 0.3, tf.constant([1, 2], tf.int64), blank
+    )
+    images = kept["images"].numpy()
+    dropped = images != 9.0
+    assert abs(dropped.mean() - 0.3) < 0.02
+    assert np.array_equal(images[dropped], np.broadcast_to(blank, images.shape)[dropped])
