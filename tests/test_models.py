@@ -127,3 +127,29 @@ def test_dropped_entries_become_those_that_say_nothing():
     dropped = images != 9.0
     assert abs(dropped.mean() - 0.3) < 0.02
     assert np.array_equal(images[dropped], np.broadcast_to(blank, images.shape)[dropped])
+
+
+def test_a_language_model_and_frozen_queries_train_beside_each_other(data):
+    towers = {
+        **TINY["towers"],
+        "text": {
+            "kind": "distilbert",
+            "vocabulary_size": 500,
+            "layers": 1,
+            "heads": 2,
+            "width": 16,
+            "feed_forward": 32,
+        },
+        "search": {"kind": "frozen", "hidden": [32], "residual": True, "standardize": True},
+    }
+    tasks = [*TINY["tasks"][:2], {**TINY["tasks"][1], "name": "search_frozen", "query_tower": "search"}]
+    model = ItemSage(Config.model_validate({**TINY, "towers": towers, "tasks": tasks}), data)
+    model.compile()
+    model.optimizer.build(model.trainable_variables)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    logs = model.train_step(batches(model, 1)[0])
+    assert float(logs["finite"]) == 1.0
+    moved = [np.abs(variable - old).max() > 0 for variable, old in zip(model.trainable_variables, before, strict=True)]
+    assert np.mean(moved) > 0.9
+    pins = data.queries("query").embeddings
+    np.testing.assert_allclose(model.towers["search"].standardize.mean, pins.mean(0), atol=1e-5)

@@ -283,7 +283,6 @@ class TrainingConfig(Section):
     token_dropout: Rate = 0.0
     embedding_dropout: Rate = 0.0
     optimizer: OptimizerConfig = OptimizerConfig()
-    mixed_precision: bool = False
     seed: int = 1
 
 
