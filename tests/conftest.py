@@ -1,5 +1,6 @@
 """What the tests share: the real datasets, and one tiny shop taken all the way to a published bundle."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,12 @@ import yaml
 from tfsage.config import Config, load_config
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure():
+    # A shell that starts a job in the background lets it, and all that it starts, ignore Ctrl-C; some tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 TINY = {
     "text": {"unigrams": 2000, "bigrams": 2000, "character_ngrams": 1000},

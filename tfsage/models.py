@@ -115,13 +115,7 @@ class ItemSage(tfrs.Model):
             embeddings = self.towers[pool](batch["candidates"][pool], training=training)
             candidates = self._candidates(pool, pairs, embeddings, training)
             own = tf.gather(queries, pairs["query_row"])
-            shape = tf.stack([tf.size(pairs["query_id"]), tf.size(candidates.id)])
-            known = (
-                tf.scatter_nd(
-                    pairs["known_positives"], tf.ones_like(pairs["known_positives"][:, 0]), tf.cast(shape, tf.int64)
-                )
-                > 0
-            )
+            known = _mask(pairs["known_positives"], tf.size(pairs["query_id"]), tf.size(candidates.id))
             rows = self._retrieval[pool].row_losses(own, pairs["query_id"], candidates, known)
             self._record(rows, pairs)
             total += tf.reduce_sum(rows * pairs["weight"])
@@ -173,6 +167,12 @@ class ItemSage(tfrs.Model):
             sample = data.images(section.images.column).values[:_SAMPLE]
         layer.adapt(sample)
         return layer.mean.numpy()
+
+
+def _mask(places: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """bool [rows, columns], true at `places`, int64 [m, 2]."""
+    shape = tf.cast(tf.stack([rows, columns]), tf.int64)
+    return tf.scatter_nd(places, tf.ones_like(places[:, 0]), shape) > 0
 
 
 def drop_tokens(features: dict, rate: float, seed: tf.Tensor) -> dict:

@@ -1,5 +1,6 @@
 """Search over a ScaNN searcher that was built aside; see `tfsage.index.worker` for the building."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ PICKLE = "scann_docids.pkl"
 def scann_problem() -> str | None:
     """Why ScaNN cannot be used here (no wheel for the platform, built for another TensorFlow), or None if it can."""
     try:
-        import scann  # noqa: F401
+        importlib.import_module("scann")
     except Exception as error:
         # Beside ImportError, a wheel that was built for another TensorFlow raises TensorFlow's own errors.
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
