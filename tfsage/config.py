@@ -80,12 +80,16 @@ class HashEmbeddingConfig(Section):
 
 
 class ImageConfig(Section):
-    """The image slots of a product tower; `standardize` brings every entry to zero mean and comparable spread."""
+    """The image slots of a product tower; `standardize` brings every entry to zero mean and comparable spread.
+
+    With `optional` tables without the column will do: then no product has images.
+    """
 
     column: str = "image_embeddings"
     slots: PositiveInt = 20
     dimension: PositiveInt = 256
     standardize: bool = False
+    optional: bool = False
 
 
 class ItemSageTowerConfig(Section):

@@ -187,3 +187,9 @@ def test_known_positives_of_a_batch_are_those_of_the_log(data):
             if (query, product) in known and product != pairs["candidate_id"][row]
         }
         assert set(map(tuple, pairs["known_positives"].tolist())) == expected
+
+
+def test_tables_without_images_have_products_without_images(data):
+    features = ProductFeatures(data, (), "no_such_column", slots=2, image_dimension=7)
+    found = features(np.array([3, 1]))
+    assert found["images"].shape == (0, 7) and found["image_lengths"].tolist() == [0, 0]

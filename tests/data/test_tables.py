@@ -1,10 +1,14 @@
 """Whole tables and columns that cannot be used: named before any row is looked at."""
 
+import shutil
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.data.tiny import tiny_config, tiny_shop, write_tables
+from tfsage.config import Config
 from tfsage.data.expected_vectors import expected_vectors
 from tfsage.data.tables import find_tables
 from tfsage.errors import TfsageError
@@ -153,3 +157,18 @@ def test_every_problem_is_named_at_once(tmp_path):
     del shop["engagements"]["action"]
     message = refusal(tmp_path, shop)
     assert "colour" in message and "int32" in message and "action" in message
+
+
+def test_optional_images_may_be_missing(shop, tiny_config_file, tmp_path):
+    raw = yaml.safe_load(tiny_config_file.read_text())
+    raw["towers"]["product"]["images"] = {"optional": True}
+    raw["tasks"] = raw["tasks"][1:]
+    wanted = expected_vectors(Config.model_validate(raw))
+    products = pq.read_table(shop / "products.parquet").drop_columns(["image_embeddings"])
+    pq.write_table(products, tmp_path / "products.parquet")
+    for name in ("queries", "engagements"):
+        shutil.copy(shop / f"{name}.parquet", tmp_path)
+    assert "image_embeddings" not in find_tables(tmp_path, wanted)["products"].columns
+    raw["towers"]["product"]["images"] = {}
+    with pytest.raises(TfsageError, match="no column image_embeddings, which towers.product.images needs"):
+        find_tables(tmp_path, expected_vectors(Config.model_validate(raw)))

@@ -168,7 +168,9 @@ def product_features(data: PreparedData, tower) -> ProductFeatures:
     """The gatherer of exactly those features that a product tower, or its config section, asks for."""
     images = tower.images
     fields = getattr(tower, "text_fields", ())
-    return ProductFeatures(data, fields, images.column if images else None, images.slots if images else 0)
+    if images is None:
+        return ProductFeatures(data, fields)
+    return ProductFeatures(data, fields, images.column, images.slots, images.dimension)
 
 
 def _negatives_per_step(config: Config) -> int:

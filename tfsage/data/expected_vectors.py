@@ -13,12 +13,14 @@ class ExpectedVectors(NamedTuple):
         columns: any one of these columns will do.
         dimension: the length of every vector.
         who: the place in the config that says so.
+        optional: whether the table may have none of the columns.
     """
 
     table: str
     columns: tuple[str, ...]
     dimension: int
     who: str
+    optional: bool = False
 
 
 def expected_vectors(config: Config) -> list[ExpectedVectors]:
@@ -27,7 +29,8 @@ def expected_vectors(config: Config) -> list[ExpectedVectors]:
     for name, tower in config.towers.items():
         images = getattr(tower, "images", None)
         if images is not None:
-            expected.append(ExpectedVectors("products", (images.column,), images.dimension, f"towers.{name}.images"))
+            who = f"towers.{name}.images"
+            expected.append(ExpectedVectors("products", (images.column,), images.dimension, who, images.optional))
     for task in config.tasks:
         tower = config.towers[task.query_tower]
         if task.source == "engagements" and isinstance(tower, FrozenTowerConfig):

@@ -13,16 +13,25 @@ class ProductFeatures:
         text_fields: the text columns that the tower reads, in its order; columns that the tables do not have are empty.
         image_column: the embedding column whose rows fill the image slots, or None.
         slots: how many images of a product are kept.
+        image_dimension: entries of an image's vector; products of tables without the column have no image.
     """
 
     def __init__(
-        self, data: PreparedData, text_fields: tuple[str, ...] = (), image_column: str | None = None, slots: int = 20
+        self,
+        data: PreparedData,
+        text_fields: tuple[str, ...] = (),
+        image_column: str | None = None,
+        slots: int = 20,
+        image_dimension: int = 256,
     ):
         self._tokens = data.tokens
         self._stored_fields = len(data.text_fields)
         places = {field: place for place, field in enumerate(data.text_fields)}
         self._fields = np.array([places.get(field, -1) for field in text_fields], np.int64)
-        self._images = data.images(image_column) if image_column else None
+        self._with_images = image_column is not None
+        self._image_dimension = image_dimension
+        stored = image_column in data.manifest["embedding_columns"]
+        self._images = data.images(image_column) if stored else None
         self._slots = slots
 
     def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
@@ -39,7 +48,10 @@ class ProductFeatures:
                 absent = absent | hide_text[:, None]
             stored = rows[:, None] * self._stored_fields + self._fields
             features["token_ids"], features["token_lengths"] = _gather(self._tokens, stored, absent)
-        if self._images is not None:
+        if self._with_images and self._images is None:
+            features["images"] = np.zeros((0, self._image_dimension), np.float32)
+            features["image_lengths"] = np.zeros(len(rows), np.int32)
+        elif self._images is not None:
             absent = np.zeros(len(rows), bool) if hide_images is None else hide_images
             values, lengths = _gather(self._images, rows, absent)
             features["images"], features["image_lengths"] = _keep_first(values, lengths, self._slots)
