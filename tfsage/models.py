@@ -53,7 +53,7 @@ class ItemSage(tfrs.Model):
         self._frequency = {}
         for pool in sorted({task.candidate_tower for task in self.batches.tasks}):
             self._retrieval[pool] = SampledSoftmaxTask(config.loss)
-            self._frequency[pool] = build_frequency(config.loss, data.product_count)
+            self._frequency[pool] = build_frequency(config.loss.frequency, data.product_count)
         self._random_log_q = -tf.math.log(tf.cast(data.product_count, tf.float32))
         self._loss = tf_keras.metrics.Mean("loss")
         self._task_losses = [tf_keras.metrics.Mean(task.name) for task in self.batches.tasks]

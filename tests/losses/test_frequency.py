@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfsage.config import LossConfig
+from tfsage.config import FrequencyConfig
 from tfsage.losses.frequency import CountMinSketch, ExactFrequency, GapEstimator, build_frequency
 
 
@@ -213,7 +213,7 @@ class TestEveryEstimator:
 
 
 def test_build_frequency():
-    assert isinstance(build_frequency(LossConfig(), 100), ExactFrequency)
-    assert isinstance(build_frequency(LossConfig(frequency="exact"), 100), ExactFrequency)
-    assert isinstance(build_frequency(LossConfig(frequency="count_min"), 100), CountMinSketch)
-    assert isinstance(build_frequency(LossConfig(), 10**12), CountMinSketch)
+    assert isinstance(build_frequency(FrequencyConfig(), 100), ExactFrequency)
+    assert isinstance(build_frequency(FrequencyConfig(kind="exact"), 100), ExactFrequency)
+    assert isinstance(build_frequency(FrequencyConfig(kind="count_min"), 100), CountMinSketch)
+    assert isinstance(build_frequency(FrequencyConfig(), 10**12), CountMinSketch)

@@ -10,7 +10,7 @@ from tfsage.errors import TfsageError
 from tfsage.losses.retrieval import SampledSoftmaxTask
 
 EXACT = {"temperature": 1.0, "learn_temperature": False}
-REFINED = {"duplicates": "mask", "positive_correction": False}
+REFINED = {"duplicates": "mask", "positive_correction": "none"}
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from tfsage.config import LossConfig
 from tfsage.errors import TfsageError
 from tfsage.losses.validation import check_loss
 
-REFINED = {"duplicates": "mask", "positive_correction": False, "learn_temperature": False}
+REFINED = {"duplicates": "mask", "positive_correction": "none", "learn_temperature": False}
 
 
 @pytest.mark.parametrize(
     ("options", "random_negatives", "named", "reason"),
     [
         ({"duplicates": "mask"}, None, "loss.positive_correction", "too large by 1 / (1 − P(positive))"),
-        ({"positive_correction": False}, None, "loss.duplicates", "again in each of its copies"),
+        ({"positive_correction": "none"}, None, "loss.duplicates", "again in each of its copies"),
         ({"negatives": "mixed", **REFINED}, None, "loss.positive_correction", "count the catalog twice"),
         ({"temperature": 0.05, "temperature_floor": 0.06}, None, "loss.temperature_floor", "below"),
         ({**REFINED, "learn_temperature": True}, None, "loss.learn_temperature", "runs down"),

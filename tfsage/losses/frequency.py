@@ -6,7 +6,7 @@ called once per logical batch, before `log_q(ids)`; both work inside a `tf.funct
 
 import tensorflow as tf
 
-from tfsage.config import LossConfig
+from tfsage.config import FrequencyConfig
 from tfsage.text.splitmix import splitmix64
 
 EXACT_LIMIT = 50_000_000
@@ -176,9 +176,9 @@ class GapEstimator(tf.Module):
         return -tf.math.log(self.gap(ids))
 
 
-def build_frequency(config: LossConfig, size: int) -> ExactFrequency | CountMinSketch:
+def build_frequency(config: FrequencyConfig, size: int) -> ExactFrequency | CountMinSketch:
     """The estimator that `loss.frequency` asks for, over dense ids below `size`."""
-    if config.frequency == "exact" or (config.frequency == "auto" and size <= EXACT_LIMIT):
+    if config.kind == "exact" or (config.kind == "auto" and size <= EXACT_LIMIT):
         return ExactFrequency(size)
     return CountMinSketch()
 

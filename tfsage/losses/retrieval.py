@@ -14,7 +14,7 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
     """Retrieval with sampled softmax and logQ correction (ItemSage §3.4).
 
     `negatives` chooses the loss of a row: `in_batch` is eq. (2), `random` eq. (3), `sum` (the paper's choice) their
-    sum, `mixed` eq. (4). `duplicates: mask` with `positive_correction: false` is the refined form of both terms.
+    sum, `mixed` eq. (4). `duplicates: mask` with `positive_correction: none` is the refined form of both terms.
 
         task = SampledSoftmaxTask(LossConfig())
         loss = task(query_embeddings, query_ids, candidates, sample_weight)
@@ -68,7 +68,7 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
                 left alone unless the config says `mask_other_positives`.
         """
         scale = self._softmax_temperature.scale()
-        refined = not self._config.positive_correction
+        refined = self._config.positive_correction == "none"
         mask_others = self._config.mask_other_positives
         known = known_positives if mask_others else None
         same_query = {"mask_other_positives": mask_others, "known_positives": known}

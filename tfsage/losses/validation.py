@@ -17,24 +17,24 @@ def check_loss(loss: LossConfig, random_negatives: int | None = None) -> None:
     Raises:
         TfsageError: naming the options, the reason and the ways out.
     """
-    masked, corrected = loss.duplicates == "mask", loss.positive_correction
+    masked, corrected = loss.duplicates == "mask", loss.positive_correction == "all"
     if masked and corrected:
         raise TfsageError(
-            "loss.duplicates 'mask' contradicts loss.positive_correction true: with copies of the positive masked and "
+            "loss.duplicates 'mask' contradicts loss.positive_correction 'all': with copies of the positive masked and "
             "the positive corrected, every gradient is too large by 1 / (1 − P(positive)), however large the batch. "
-            "Set duplicates: keep (ItemSage eq. 2), or positive_correction: false (the refined form)."
+            "Set duplicates: keep (ItemSage eq. 2), or positive_correction: none (the refined form)."
         )
     if not masked and not corrected:
         raise TfsageError(
-            "loss.duplicates 'keep' contradicts loss.positive_correction false: the positive would count once "
+            "loss.duplicates 'keep' contradicts loss.positive_correction 'none': the positive would count once "
             "uncorrected and again in each of its copies. "
-            "Set duplicates: mask (the refined form), or positive_correction: true (ItemSage eq. 2)."
+            "Set duplicates: mask (the refined form), or positive_correction: all (ItemSage eq. 2)."
         )
     if loss.negatives == "mixed" and not corrected:
         raise TfsageError(
-            "loss.negatives 'mixed' contradicts loss.positive_correction false: with each candidate weighed by its own "
-            "source, the two sources count the catalog twice, but an uncorrected positive only once. "
-            "Set positive_correction: true and duplicates: keep, or negatives: sum."
+            "loss.negatives 'mixed' contradicts loss.positive_correction 'none': with each candidate weighed by its "
+            "own source, the two sources count the catalog twice, but an uncorrected positive only once. "
+            "Set positive_correction: all and duplicates: keep, or negatives: sum."
         )
     if loss.temperature < loss.temperature_floor:
         raise TfsageError(
@@ -43,7 +43,7 @@ def check_loss(loss: LossConfig, random_negatives: int | None = None) -> None:
         )
     if not corrected and loss.learn_temperature and loss.temperature_floor < REFINED_FLOOR:
         raise TfsageError(
-            f"loss.learn_temperature with loss.positive_correction false needs a loss.temperature_floor of at least "
+            f"loss.learn_temperature with loss.positive_correction 'none' needs a loss.temperature_floor of at least "
             f"{REFINED_FLOOR}, got {loss.temperature_floor}: without it the temperature of the refined loss runs down "
             "and recall with it. Raise the floor, or set learn_temperature: false."
         )

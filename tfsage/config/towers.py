@@ -1,0 +1,168 @@
+"""The towers: what each kind of encoder reads, and its sizes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from tfsage.config.section import Rate, Section
+
+TEXT_FIELDS = (
+    "title",
+    "description",
+    "merchant_domain",
+    "links",
+    "google_product_category",
+    "product_types",
+    "brand",
+    "colors",
+    "materials",
+    "patterns",
+    "size",
+    "size_type",
+)
+"""The 12 text features of a product, in the order of ItemSage §3.2."""
+
+
+class HashEmbeddingConfig(Section):
+    """Two-way hash embedding: v(token) = W1 E[h1] + W2 E[h2] (ItemSage §3.3)."""
+
+    buckets: PositiveInt = 100_000
+    dimension: PositiveInt = 256
+    importance: Literal["normal", "idf"] = "normal"
+    bigram_scale: PositiveFloat = 1.0
+    character_scale: PositiveFloat = 1.0
+    seed: int = 17
+
+
+class ImageConfig(Section):
+    """The image slots of a product tower; `standardize` brings every entry to zero mean and comparable spread.
+
+    With `optional` tables without the column will do: then no product has images.
+    """
+
+    column: str = "image_embeddings"
+    slots: PositiveInt = 20
+    dimension: PositiveInt = 256
+    standardize: bool = False
+    optional: bool = False
+
+
+class ItemSageTowerConfig(Section):
+    """The product tower of ItemSage §3.3: image and text slots, [CLS] attention, MLP head."""
+
+    kind: Literal["itemsage"]
+    text_fields: tuple[str, ...] = TEXT_FIELDS
+    images: ImageConfig | None = ImageConfig()
+    hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
+    layers: PositiveInt = 1
+    width: PositiveInt = 512
+    heads: PositiveInt = 8
+    feed_forward: PositiveInt = 2048
+    head_hidden: PositiveInt = 2048
+    dimension: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self):
+        if self.width % self.heads:
+            raise ValueError(f"heads: {self.heads} heads cannot share a width of {self.width} evenly")
+        return self
+
+
+class MlpConcatMlpTowerConfig(Section):
+    """The MLP-Concat-MLP baseline of ItemSage §4.1.2."""
+
+    kind: Literal["mlp_concat_mlp"]
+    text_fields: tuple[str, ...] = TEXT_FIELDS
+    images: ImageConfig | None = ImageConfig()
+    hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
+    hidden: PositiveInt = 256
+    dimension: PositiveInt = 256
+
+
+class SumTowerConfig(Section):
+    """The Sum baseline (and Sum-MLP, when `hidden` is given): images of a product, mapped, summed, normalised."""
+
+    kind: Literal["sum"]
+    images: ImageConfig = ImageConfig()
+    hidden: tuple[PositiveInt, ...] = ()
+    dimension: PositiveInt = 256
+
+
+class UnifiedTowerConfig(Section):
+    """The unified encoder of OmniSearchSage §3.4.2: text fields summed, beside the images' mean, then an MLP.
+
+    With no `hidden` layers and no images the embedding is the normalised sum of the text tokens itself. With
+    `separate_fields` the sums of the fields stand side by side, each normalised, in place of one sum over all; with
+    `residual_images` the MLP is added to a linear map of the images' mean that starts as the identity.
+    """
+
+    kind: Literal["unified"]
+    text_fields: tuple[str, ...] = TEXT_FIELDS
+    images: ImageConfig | None = None
+    hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
+    hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    separate_fields: bool = False
+    residual_images: bool = False
+    dimension: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _residual_needs_images(self):
+        if self.residual_images and self.images is None:
+            raise ValueError("residual_images: there are no images; give `images` or leave it out")
+        return self
+
+
+class NgramTowerConfig(Section):
+    """A query tower over the n-gram tokenizers; `share_embedding` names the tower whose hash embedding it reuses."""
+
+    kind: Literal["ngram"]
+    share_embedding: str | None = None
+    hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
+    hidden: tuple[PositiveInt, ...] = ()
+    dimension: PositiveInt = 256
+
+
+class DistilBertTowerConfig(Section):
+    """The query tower of SearchSage and OmniSearchSage §3.4.1.
+
+    `weights` is a keras-nlp preset name, a local preset directory, or `scratch`: then the sizes below hold and a
+    WordPiece vocabulary of `vocabulary_size` is learned from the training queries.
+    """
+
+    kind: Literal["distilbert"]
+    weights: str = "scratch"
+    vocabulary_size: PositiveInt = 8_000
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    width: PositiveInt = 128
+    feed_forward: PositiveInt = 512
+    dropout: Rate = 0.1
+    max_length: PositiveInt = 32
+    dimension: PositiveInt = 256
+
+
+class FrozenTowerConfig(Section):
+    """Query embeddings read from a table; `hidden` None keeps them as they are, a list puts an MLP on top.
+
+    With `residual` the MLP is added to a linear map of the embedding that starts as the identity. `standardize` first
+    brings every entry to zero mean and comparable spread.
+    """
+
+    kind: Literal["frozen"]
+    input_dimension: PositiveInt = 256
+    hidden: tuple[PositiveInt, ...] | None = None
+    residual: bool = False
+    standardize: bool = False
+    dimension: PositiveInt = 256
+
+
+TowerConfig = Annotated[
+    ItemSageTowerConfig
+    | MlpConcatMlpTowerConfig
+    | SumTowerConfig
+    | UnifiedTowerConfig
+    | NgramTowerConfig
+    | DistilBertTowerConfig
+    | FrozenTowerConfig,
+    Field(discriminator="kind"),
+]
