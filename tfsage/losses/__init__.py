@@ -7,6 +7,9 @@ import importlib
 
 _PUBLIC = {
     "Candidates": "tfsage.losses.candidates",
+    "HardNegatives": "tfsage.losses.candidates",
+    "QueryRows": "tfsage.losses.candidates",
+    "RowLosses": "tfsage.losses.candidates",
     "IN_BATCH": "tfsage.losses.candidates",
     "RANDOM": "tfsage.losses.candidates",
     "CountMinSketch": "tfsage.losses.frequency",

@@ -1,4 +1,4 @@
-"""The pool of candidates that a batch of queries is scored against."""
+"""What the losses are computed from, and what they give back."""
 
 from typing import NamedTuple
 
@@ -14,8 +14,7 @@ RANDOM = 1
 class Candidates(NamedTuple):
     """The columns of the logit matrix, one candidate each, with all that the losses must know about it.
 
-    The first B candidates are the positives of the B query rows, in the order of the rows; then come the positives
-    of other rows, if the batch is a part of a larger one; the random negatives come last. All tasks that share a
+    The positives of the batch (`IN_BATCH`) come first, the random negatives (`RANDOM`) last. All tasks that share a
     candidate tower share one pool, so that the positives of one task are negatives of the others (ItemSage fig. 4).
 
     Attributes:
@@ -39,3 +38,53 @@ class Candidates(NamedTuple):
         """The in-batch candidates and the random negatives."""
         in_batch = tf.math.count_nonzero(self.source == IN_BATCH, dtype=tf.int32)
         return Candidates(*(part[:in_batch] for part in self)), Candidates(*(part[in_batch:] for part in self))
+
+
+class QueryRows(NamedTuple):
+    """The rows of the logit matrix, one pair of a query and its positive each: the whole batch, or a part of it.
+
+    Attributes:
+        embedding: floating [B, d], of unit length.
+        query_id: int64 [B]; equal ids are the same query.
+        positive: int32 [B]: the column of the candidate that is the row's own positive.
+        weight: floating [B].
+        conditional_log_q: floating [B] or None: log of the positive's frequency among the positives of its own query,
+            which `positive_correction: conditional` needs.
+        known: int64 [m, 2] or None: (row, id) of candidates that are positives of the row's query as well, by what
+            else is known, and so are no negatives of the row.
+    """
+
+    embedding: tf.Tensor
+    query_id: tf.Tensor
+    positive: tf.Tensor
+    weight: tf.Tensor
+    conditional_log_q: tf.Tensor | None = None
+    known: tf.Tensor | None = None
+
+
+class HardNegatives(NamedTuple):
+    """Mined negatives, each scored against one row only.
+
+    Attributes:
+        row: int32 [H], in [0, B).
+        embedding: floating [H, d], of unit length.
+    """
+
+    row: tf.Tensor
+    embedding: tf.Tensor
+
+
+class RowLosses(NamedTuple):
+    """The loss of a batch, and what a person wants to see of it.
+
+    Attributes:
+        total: scalar, Σ w ℓ over the rows; the only one with a gradient. Float32, or float64 when the queries are.
+        rows: [B], ℓ.
+        negatives: float32 [B], how many negatives each row had after masking, all terms together.
+        uncertainty: [B], 1 − P̂(positive), the mean over the terms.
+    """
+
+    total: tf.Tensor
+    rows: tf.Tensor
+    negatives: tf.Tensor
+    uncertainty: tf.Tensor

@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfsage.config import LossConfig
-from tfsage.losses.candidates import Candidates
+from tfsage.losses.candidates import Candidates, HardNegatives, QueryRows, RowLosses
 from tfsage.losses.sampled_softmax import in_batch_rows, mixed_rows, random_rows, weighted_mean
 from tfsage.losses.temperature import Temperature
 from tfsage.losses.validation import check_loss
@@ -80,6 +80,41 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
         if self._config.negatives in ("sum", "random"):
             losses.append(random_rows(query_embeddings, candidates, scale, refined=refined, known_positives=known))
         return tf.add_n(losses)
+
+    def total(
+        self,
+        rows: QueryRows,
+        candidates: Candidates,
+        hard: HardNegatives | None = None,
+        hard_weight: tf.Tensor | float = 0.0,
+    ) -> RowLosses:
+        """Σ w ℓ over the rows, with the losses of the rows.
+
+        Args:
+            rows: the queries, each with the column of its own positive.
+            candidates: the pool that every row is scored against.
+            hard: mined negatives of single rows.
+            hard_weight: the weight of a row's loss against its own mined negatives.
+        """
+        columns = tf.range(tf.size(candidates.id))
+        first = tf.scatter_nd(rows.positive[:, None], tf.ones_like(rows.positive), [tf.size(candidates.id)])
+        order = tf.concat([rows.positive, tf.boolean_mask(columns, first == 0)], 0)
+        pool = Candidates(*(tf.gather(part, order) for part in candidates))
+        known = tf.zeros([0, 2], tf.int64) if rows.known is None else rows.known
+        equal = tf.scatter_nd(
+            known[:, :1],
+            tf.cast(known[:, 1:] == pool.id, tf.int32),
+            tf.shape(tf.zeros([tf.size(rows.query_id), tf.size(columns)]), tf.int64),
+        )
+        losses = self.row_losses(rows.embedding, rows.query_id, pool, equal > 0)
+        weights = tf.cast(rows.weight, losses.dtype)
+        terms = 2.0 if self._config.negatives == "sum" else 1.0
+        return RowLosses(
+            tf.reduce_sum(weights * losses),
+            tf.stop_gradient(losses),
+            tf.fill([tf.size(rows.query_id)], tf.cast(tf.size(columns) - 1, tf.float32)),
+            tf.stop_gradient(1.0 - tf.exp(-losses / terms)),
+        )
 
     def temperature(self) -> tf.Tensor:
         """τ, a float32 scalar."""
