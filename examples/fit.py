@@ -17,7 +17,7 @@ def main(data_folder: str, config_file: str, epochs: int = 2, steps_per_epoch: i
 
     model = tfsage.ItemSage(config, data)
     model.compile()
-    dataset = model.batches.dataset(featurize=model.featurize)
+    dataset = model.dataset()
     model.fit(dataset, epochs=epochs, steps_per_epoch=steps_per_epoch)
 
     products = embed_products(model.towers["product"], data)

@@ -7,7 +7,7 @@ from tests.conftest import TINY
 from tfsage.config import Config
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
-from tfsage.models import ItemSage, drop_entries, drop_tokens
+from tfsage.models import ItemSage
 from tfsage.training.callbacks import Checkpoints, NonFiniteGuard
 
 
@@ -33,8 +33,12 @@ def test_epoch_loss_is_the_weighted_mean_over_rows_not_the_last_batch(still_mode
     for weight, part in zip((1.0, 3.0), parts, strict=True):
         part["pairs"]["product"]["weight"] = tf.fill([48], weight)
     # Nothing is a negative in the second batch, so its loss is zero.
-    everything = np.argwhere(~np.eye(48, 96, dtype=bool))
-    parts[1]["pairs"]["product"]["known_positives"] = tf.constant(everything)
+    pairs = parts[1]["pairs"]["product"]
+    ids = np.unique(np.concatenate([pairs["candidate_id"], pairs["negative_id"]]))
+    others = [(row, product) for row in range(48) for product in ids if product != pairs["candidate_id"][row]]
+    pairs["known"] = tf.constant(others, tf.int64)
+    # Copies of a row's own positive are kept as negatives, unless another row has the same query.
+    pairs["query_id"] = tf.zeros_like(pairs["query_id"])
     still_model.reset_metrics()
     first = float(still_model.train_step(parts[0])["loss"])
     logs = still_model.train_step(parts[1])
@@ -49,10 +53,9 @@ def test_rows_of_a_task_do_not_depend_on_the_order_of_towers(still_model):
     order = np.random.default_rng(1).permutation(48)
     rows = {name: tf.gather(pairs[name], order) for name in ("query_row", "query_id", "weight", "task")}
     place = np.argsort(order)
-    known = pairs["known_positives"].numpy()
-    columns = np.concatenate([place, np.arange(48, 96)])
-    known = np.stack([place[known[:, 0]], columns[known[:, 1]]], axis=1)
-    moved = {**pairs, **rows, "candidate_id": tf.gather(pairs["candidate_id"], order), "known_positives": known}
+    known = pairs["known"].numpy()
+    known[:, 0] = place[known[:, 0]]
+    moved = {**pairs, **rows, "candidate_id": tf.gather(pairs["candidate_id"], order), "known": known}
     features = part["candidates"]["product"]
     lengths = features["token_lengths"].numpy()
     tokens = tf.RaggedTensor.from_row_lengths(features["token_ids"], lengths.sum(1))
@@ -104,29 +107,6 @@ def test_a_nan_stops_the_run_and_says_where(data, tiny_config, tmp_path):
 def test_inconsistent_losses_are_refused(data):
     with pytest.raises(TfsageError, match="duplicates"):
         ItemSage(Config.model_validate({**TINY, "loss": {"duplicates": "mask"}}), data)
-
-
-def test_dropped_tokens_leave_their_own_bag():
-    lengths = tf.constant([[3, 0], [5000, 2]])
-    ids = tf.range(5005)
-    kept = drop_tokens({"token_ids": ids, "token_lengths": lengths}, 0.4, tf.constant([1, 2], tf.int64))
-    found, counts = kept["token_ids"].numpy(), kept["token_lengths"].numpy()
-    assert counts.sum() == len(found)
-    assert counts[0, 0] == (found < 3).sum() and counts[0, 1] == 0 and counts[1, 1] == (found >= 5003).sum()
-    assert abs(counts[1, 0] / 5000 - 0.6) < 0.03
-    again = drop_tokens({"token_ids": ids, "token_lengths": lengths}, 0.4, tf.constant([1, 2], tf.int64))
-    assert np.array_equal(found, again["token_ids"])
-
-
-def test_dropped_entries_become_those_that_say_nothing():
-    blank = np.arange(4, dtype=np.float32)
-    kept = drop_entries(
-        {"images": tf.fill([3000, 4], 9.0), "image_lengths": 1}, 0.3, tf.constant([1, 2], tf.int64), blank
-    )
-    images = kept["images"].numpy()
-    dropped = images != 9.0
-    assert abs(dropped.mean() - 0.3) < 0.02
-    assert np.array_equal(images[dropped], np.broadcast_to(blank, images.shape)[dropped])
 
 
 def test_a_language_model_and_frozen_queries_train_beside_each_other(data):

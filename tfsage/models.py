@@ -1,5 +1,7 @@
 """Towers × tasks → one tfrs.Model."""
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -9,14 +11,26 @@ from tfsage.config import Config
 from tfsage.data.batches import TrainingBatches
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
-from tfsage.losses import IN_BATCH, RANDOM, Candidates, SampledSoftmaxTask, build_frequency, check_loss
-from tfsage.text.bags import bag_of_position
+from tfsage.losses import (
+    IN_BATCH,
+    RANDOM,
+    Candidates,
+    HardNegatives,
+    QueryRows,
+    RowLosses,
+    SampledSoftmaxTask,
+    build_frequency,
+    check_loss,
+)
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.vocabulary import Vocabulary
 from tfsage.text.wordpiece import training_wordpiece
 from tfsage.towers.base import Tower
 from tfsage.towers.factory import build_towers
+from tfsage.training import replicas
+from tfsage.training.feature_dropout import drop_entries, drop_tokens
 from tfsage.training.optimizers import build_optimizer
+from tfsage.training.step import gradients_of
 
 _SAMPLE = 100_000
 """Frozen embeddings that the statistics of a standardizing tower are taken from."""
@@ -31,7 +45,7 @@ class ItemSage(tfrs.Model):
         data = PreparedData("data")
         model = ItemSage(load_config("configs/itemsage.yaml"), data)
         model.compile()
-        model.fit(model.batches.dataset(featurize=model.featurize), steps_per_epoch=100, epochs=10)
+        model.fit(model.dataset(), steps_per_epoch=100, epochs=10)
         vectors = model.towers["product"](features)
 
     Args:
@@ -55,9 +69,10 @@ class ItemSage(tfrs.Model):
             self._retrieval[pool] = SampledSoftmaxTask(config.loss)
             self._frequency[pool] = build_frequency(config.loss.frequency, data.product_count)
         self._random_log_q = -tf.math.log(tf.cast(data.product_count, tf.float32))
-        self._loss = tf_keras.metrics.Mean("loss")
+        self._means = {name: tf_keras.metrics.Mean(name) for name in ("loss", "negatives", "uncertainty")}
         self._task_losses = [tf_keras.metrics.Mean(task.name) for task in self.batches.tasks]
         self._build_towers()
+        self._dropout_generators = [part for part in self.submodules if isinstance(part, tf.random.Generator)]
         self._blank = {name: self._standardize(name, data) for name in self.towers}
 
     @property
@@ -70,34 +85,61 @@ class ItemSage(tfrs.Model):
         """Compiles with the optimizer that the config describes, or with one of yours."""
         super().compile(optimizer or build_optimizer(self.config, self), **kwargs)
 
+    def dataset(self, first_step: int = 0):
+        """The featurized batches from `first_step` to the end of training, for `fit`.
+
+        Under a strategy with several replicas each gets its own part of every batch.
+        """
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return self.batches.dataset(first_step, self.featurize)
+
+        def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            replicas = context.num_replicas_in_sync
+            own = np.array_split(np.arange(replicas), context.num_input_pipelines)[context.input_pipeline_id]
+            return self.batches.dataset(first_step, self.featurize, own.tolist(), replicas)
+
+        return strategy.distribute_datasets_from_function(parts)
+
     def featurize(self, batch: dict) -> dict:
         """Turns the raw queries of a batch into features, in the graph; `dataset` runs it beside the training step."""
         queries = {name: self.towers[name].featurize(raw) for name, raw in batch["queries"].items()}
         candidates = dict(batch["candidates"])
         training = self.config.training
-        for part, seed in ((queries, batch["seed"] + 1), (candidates, batch["seed"])):
+        for side, part in (("queries", queries), ("candidates", candidates)):
             for name, features in part.items():
-                features = drop_tokens(features, training.token_dropout, seed)
-                part[name] = drop_entries(features, training.embedding_dropout, seed, self._blank[name])
-        return {**batch, "queries": queries, "candidates": candidates}
+                keys = batch["row_keys"][side][name]
+                features = drop_tokens(features, training.token_dropout, keys)
+                part[name] = drop_entries(features, training.embedding_dropout, keys, self._blank[name])
+        return {"queries": queries, "candidates": candidates, "pairs": batch["pairs"]}
 
     def compute_loss(self, batch: dict, training: bool = False) -> tf.Tensor:
-        """The weighted mean loss over the rows of a featurized batch, a float32 scalar."""
-        total, weight = self._sums(batch, training)
-        return total / weight
+        """The weighted mean loss over the rows of a featurized batch, a float32 scalar.
+
+        On a replica, its share of it: the shares of all replicas add up to the loss of the whole batch.
+        """
+        embed, features = self._embed(batch, training)
+        return self._loss_of({name: embed[name](part) for name, part in features.items()}, batch, training)[0]
 
     def train_step(self, batch: dict) -> dict:
         """One update; also says whether the loss and every gradient were finite (`finite`, 1.0 or 0.0)."""
-        with tf.GradientTape() as tape:
-            total, weight = self._sums(batch, training=True)
-            loss = total / weight
+        embed, features = self._embed(batch, training=True)
         variables = self.trainable_variables
-        gradients = tape.gradient(loss, variables)
+        loss, losses, gradients = gradients_of(
+            embed,
+            features,
+            lambda vectors: self._loss_of(vectors, batch, training=True),
+            variables,
+            self.config.training.chunk_size,
+            self._dropout_generators,
+        )
         finite = tf.math.is_finite(loss) & tf.math.is_finite(tf.linalg.global_norm(gradients))
+        unsound = replicas.total(1.0 - tf.cast(finite, tf.float32))
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._loss.update_state(loss, weight)
-        logs = {metric.name: metric.result() for metric in [self._loss, *self._task_losses]}
-        return {**logs, **self.temperatures(), "finite": tf.cast(finite, tf.float32)}
+        for pool, pairs in batch["pairs"].items():
+            self._record(losses[pool], pairs)
+        logs = {metric.name: metric.result() for metric in self.metrics}
+        return {**logs, **self.temperatures(), "finite": tf.cast(unsound == 0.0, tf.float32)}
 
     def temperatures(self) -> dict[str, tf.Tensor]:
         """The temperature of each pool of candidates."""
@@ -105,42 +147,78 @@ class ItemSage(tfrs.Model):
 
     @property
     def metrics(self):
-        return [self._loss, *self._task_losses]
+        return [*self._means.values(), *self._task_losses]
 
-    def _sums(self, batch: dict, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        names = sorted(batch["queries"])
-        queries = tf.concat([self.towers[name](batch["queries"][name], training=training) for name in names], 0)
-        total = weight = tf.constant(0.0)
-        for pool, pairs in batch["pairs"].items():
-            embeddings = self.towers[pool](batch["candidates"][pool], training=training)
-            candidates = self._candidates(pool, pairs, embeddings, training)
-            own = tf.gather(queries, pairs["query_row"])
-            known = _mask(pairs["known_positives"], tf.size(pairs["query_id"]), tf.size(candidates.id))
-            rows = self._retrieval[pool].row_losses(own, pairs["query_id"], candidates, known)
-            self._record(rows, pairs)
-            total += tf.reduce_sum(rows * pairs["weight"])
-            weight += tf.reduce_sum(pairs["weight"])
-        return total, weight
+    def _embed(self, batch: dict, training: bool) -> tuple[dict, dict]:
+        """What embeds each part of a batch, and its features."""
+        embed, features = {}, {}
+        for side in ("queries", "candidates"):
+            for name, part in batch[side].items():
+                embed[side, name] = partial(self.towers[name], training=training)
+                features[side, name] = part
+        return embed, features
 
-    def _candidates(self, pool: str, pairs: dict, embeddings: tf.Tensor, training: bool) -> Candidates:
-        positive, negative = pairs["candidate_id"], pairs["negative_id"]
+    def _loss_of(self, vectors: dict, batch: dict, training: bool) -> tuple[tf.Tensor, dict[str, RowLosses]]:
+        queries = tf.concat([vectors["queries", name] for name in sorted(batch["queries"])], 0)
+        weight = replicas.total(tf.add_n([tf.reduce_sum(pairs["weight"]) for pairs in batch["pairs"].values()]))
+        losses = {
+            pool: self._pool_losses(pool, pairs, queries, vectors["candidates", pool], training)
+            for pool, pairs in batch["pairs"].items()
+        }
+        return tf.math.divide_no_nan(tf.add_n([part.total for part in losses.values()]), weight), losses
+
+    def _pool_losses(
+        self, pool: str, pairs: dict, queries: tf.Tensor, embeddings: tf.Tensor, training: bool
+    ) -> RowLosses:
+        sizes = [tf.size(pairs[name]) for name in ("candidate_id", "negative_id", "hard_id")]
+        positives, negatives, hard = tf.split(embeddings, sizes)
+        candidates = self._candidates(pool, pairs, positives, negatives, training)
+        rows = QueryRows(
+            embedding=tf.gather(queries, pairs["query_row"]),
+            query_id=pairs["query_id"],
+            positive=replicas.first_row(sizes[0]) + tf.range(sizes[0]),
+            weight=pairs["weight"],
+            known=pairs["known"],
+        )
+        return self._retrieval[pool].total(
+            rows, candidates, HardNegatives(pairs["hard_row"], hard), self._hard_weight()
+        )
+
+    def _candidates(
+        self, pool: str, pairs: dict, positives: tf.Tensor, negatives: tf.Tensor, training: bool
+    ) -> Candidates:
+        """The pool of all replicas."""
+        ids = replicas.gather(tf.stack([pairs["candidate_id"], pairs["query_id"]], axis=1))
+        positive, negative = ids[:, 0], replicas.gather(pairs["negative_id"])
         frequency = self._frequency[pool]
         if training:
             frequency.update(positive)
-        positives, negatives = tf.size(positive), tf.size(negative)
+        without = tf.zeros_like(negative)
         return Candidates(
-            embedding=embeddings,
+            embedding=tf.concat([replicas.gather(positives), replicas.gather(negatives)], 0),
             id=tf.concat([positive, negative], 0),
-            query_id=tf.concat([pairs["query_id"], tf.fill([negatives], tf.constant(-1, tf.int64))], 0),
-            source=tf.concat([tf.fill([positives], IN_BATCH), tf.fill([negatives], RANDOM)], 0),
-            log_q=tf.concat([frequency.log_q(positive), tf.fill([negatives], self._random_log_q)], 0),
-            weight=tf.concat([pairs["weight"], tf.ones([negatives])], 0),
+            query_id=tf.concat([ids[:, 1], without - 1], 0),
+            source=tf.concat([tf.fill(tf.shape(positive), IN_BATCH), tf.fill(tf.shape(negative), RANDOM)], 0),
+            log_q=tf.concat([frequency.log_q(positive), tf.fill(tf.shape(negative), self._random_log_q)], 0),
+            weight=tf.concat([replicas.gather(pairs["weight"]), tf.ones_like(without, tf.float32)], 0),
         )
 
-    def _record(self, rows: tf.Tensor, pairs: dict) -> None:
+    def _hard_weight(self) -> tf.Tensor | float:
+        section = self.config.loss.hard_negatives
+        if section is None:
+            return 0.0
+        done = tf.cast(self.optimizer.iterations - section.start + 1, tf.float32) / section.ramp
+        return section.weight * tf.clip_by_value(done, 0.0, 1.0)
+
+    def _record(self, losses: RowLosses, pairs: dict) -> None:
+        for name, values in (
+            ("loss", losses.rows),
+            ("negatives", losses.negatives),
+            ("uncertainty", losses.uncertainty),
+        ):
+            self._means[name].update_state(values, pairs["weight"])
         for place, metric in enumerate(self._task_losses):
-            weights = tf.where(pairs["task"] == place, pairs["weight"], 0.0)
-            metric.update_state(rows, weights)
+            metric.update_state(losses.rows, tf.where(pairs["task"] == place, pairs["weight"], 0.0))
 
     def _build_towers(self) -> None:
         """Creates every variable, so that the optimizer and a checkpoint see all of them from the start."""
@@ -167,35 +245,6 @@ class ItemSage(tfrs.Model):
             sample = data.images(section.images.column).values[:_SAMPLE]
         layer.adapt(sample)
         return layer.mean.numpy()
-
-
-def _mask(places: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """bool [rows, columns], true at `places`, int64 [m, 2]."""
-    shape = tf.cast(tf.stack([rows, columns]), tf.int64)
-    return tf.scatter_nd(places, tf.ones_like(places[:, 0]), shape) > 0
-
-
-def drop_tokens(features: dict, rate: float, seed: tf.Tensor) -> dict:
-    """Leaves each token out with probability `rate`, decided by `seed` (int64 [2]) alone."""
-    if not rate or "token_lengths" not in features:
-        return features
-    ids, lengths = features["token_ids"], features["token_lengths"]
-    keep = tf.random.stateless_uniform(tf.shape(ids), seed) >= rate
-    bags = tf.reshape(lengths, [-1])
-    owner = bag_of_position(bags, tf.size(ids))
-    kept = tf.math.unsorted_segment_sum(tf.cast(keep, tf.int32), owner, tf.size(bags))
-    return {**features, "token_ids": tf.boolean_mask(ids, keep), "token_lengths": tf.reshape(kept, tf.shape(lengths))}
-
-
-def drop_entries(features: dict, rate: float, seed: tf.Tensor, blank: np.ndarray) -> dict:
-    """Replaces entries of images and query embeddings by those of `blank` with probability `rate`, by `seed` alone."""
-    if not rate:
-        return features
-    kept = dict(features)
-    for name in {"images", "embedding"} & features.keys():
-        keep = tf.random.stateless_uniform(tf.shape(features[name]), seed + 2) >= rate
-        kept[name] = tf.where(keep, features[name], blank)
-    return kept
 
 
 def _wordpiece(config: Config, data: PreparedData):

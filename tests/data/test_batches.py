@@ -158,7 +158,7 @@ def test_self_pairs_leave_held_out_images_alone(data, monkeypatch):
 
     def products(**options):
         source = CatalogImagePairs(data, TaskConfig(**task, **options))
-        return set(source.take(np.arange(source.size), np.random.default_rng(1)).product.tolist())
+        return set(source.take(np.arange(source.size), np.arange(source.size, dtype=np.uint64)).product.tolist())
 
     with_images = set(np.flatnonzero(np.diff(data.images().offsets)).tolist())
     assert products() == with_images - set(range(5))
@@ -181,15 +181,53 @@ def test_known_positives_of_a_batch_are_those_of_the_log(data):
         pairs = batches(step)["pairs"]["product"]
         columns = np.concatenate([pairs["candidate_id"], pairs["negative_id"]])
         expected = {
-            (row, column)
+            (row, product)
             for row, query in enumerate(pairs["query_id"])
-            for column, product in enumerate(columns)
+            for product in columns
             if (query, product) in known and product != pairs["candidate_id"][row]
         }
-        assert set(map(tuple, pairs["known_positives"].tolist())) == expected
+        assert set(map(tuple, pairs["known"].tolist())) == expected
 
 
 def test_tables_without_images_have_products_without_images(data):
     features = ProductFeatures(data, (), "no_such_column", slots=2, image_dimension=7)
     found = features(np.array([3, 1]))
     assert found["images"].shape == (0, 7) and found["image_lengths"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("parts", [2, 3, 7])
+def test_the_parts_of_a_batch_are_the_batch(data, parts):
+    tasks = [dict(task) for task in TINY["tasks"]]
+    tasks[1] |= {"hide": ["text"], "hide_rate": 0.5, "share": 0.2}
+    batches = TrainingBatches(data, Config.model_validate({**TINY, "tasks": tasks}))
+    whole, divided = rows_of(batches(3)), [rows_of(batches(3, part, parts)) for part in range(parts)]
+    for rows, wanted in enumerate(whole):
+        found = sum((part[rows] for part in divided), [])
+        assert sorted(found) == sorted(wanted) and len(wanted) == 48
+    sizes = [len(part[0]) for part in divided]
+    assert max(sizes) - min(sizes) <= len(tasks)
+
+
+def rows_of(batch):
+    """All that a pair, and a random negative, has in a batch."""
+    pairs, features = batch["pairs"]["product"], batch["candidates"]["product"]
+    texts = split(features["token_ids"], features["token_lengths"].sum(1))
+    images = split(features["images"], features["image_lengths"])
+    products = list(zip(map(bytes, texts), map(bytes, images), batch["row_keys"]["candidates"]["product"], strict=True))
+    queries = [bytes(vector) for vector in batch["queries"]["pin"]["embedding"]] + list(
+        batch["queries"]["text"]["query"]
+    )
+    keys = np.concatenate([batch["row_keys"]["queries"][name] for name in ("pin", "text")])
+    known = [sorted(pairs["known"][pairs["known"][:, 0] == row, 1]) for row in range(len(pairs["task"]))]
+    own = ("query_id", "candidate_id", "weight", "task")
+    positives = [
+        (*(pairs[name][row] for name in own), queries[at], keys[at], known[row], products[row])
+        for row, at in enumerate(pairs["query_row"])
+    ]
+    return [str(row) for row in positives], [
+        str(row) for row in zip(pairs["negative_id"], products[len(known) :], strict=True)
+    ]
+
+
+def split(values, lengths):
+    return np.split(values, np.cumsum(lengths)[:-1])

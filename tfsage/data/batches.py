@@ -1,6 +1,6 @@
 """Multi-task training batches (ItemSage §3.5 and fig. 4)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfsage.config import Config, TaskConfig
 from tfsage.data.features import ProductFeatures
 from tfsage.data.known_positives import KnownPositives
-from tfsage.data.permutation import mix64, permute
+from tfsage.data.permutation import mix64, permute, uniform
 from tfsage.data.prepared import PreparedData
 from tfsage.data.sources import PairRows, pair_source
 
@@ -25,14 +25,24 @@ class TrainingBatches:
         data: a prepared folder.
         config: its `tasks`, `towers` and `training` sections are used.
 
-    A batch is a nested dictionary:
+    A batch divides into parts, one for each replica: each has an equal stretch of every task's rows and of the random
+    negatives. The parts together are the batch, however many there are, since random choices depend on the step, the
+    task and the place of a row in the whole batch.
+
+    A batch, or a part of one, is a nested dictionary:
         queries: query tower → raw inputs of its rows (strings [n] or float32 [n, dimension]).
-        candidates: candidate tower → features of its P positives, then of its N random negatives.
+        candidates: candidate tower → features of its P positives, then of its N random, then of its H hard negatives.
         pairs: candidate tower → query_row int32 [P] (row in the concatenation of all query towers in order of name),
             query_id int64 [P], candidate_id int64 [P], weight float32 [P], task int32 [P] (position in `tasks`),
-            negative_id int64 [N], known_positives int64 [m, 2]: (row, column) where a candidate is another positive of
-            the row's query in the training log.
-        seed: int64 [2], for random choices made later in the pipeline.
+            negative_id int64 [N], known int64 [m, 2]: (row, candidate id) where a candidate of the whole batch is
+            another positive of the row's query in the training log, hard_row int32 [H] and hard_id int64 [H].
+        row_keys: `queries` and `candidates` → tower → int64 [n], a random key for each row, for choices made later.
+
+    Attributes:
+        tasks: the tasks that have pairs.
+        left_out: names of the optional tasks that have none.
+        total_steps: steps of all phases.
+        hard_negatives: mined ones of some steps, or None; set between epochs.
     """
 
     def __init__(self, data: PreparedData, config: Config):
@@ -42,6 +52,7 @@ class TrainingBatches:
         self._sources = [source for _, source in sources if source]
         self._catalog_size = data.product_count
         self._seed = config.training.seed
+        self.hard_negatives = None
         self._negatives = _negatives_per_step(config)
         self._query_towers = sorted({task.query_tower for task in self.tasks})
         self._pools = sorted({task.candidate_tower for task in self.tasks})
@@ -51,42 +62,71 @@ class TrainingBatches:
         self._phases = [(p.steps, self._pairs_per_task(p.tasks, config)) for p in config.training.phases]
         self.total_steps = sum(steps for steps, _ in self._phases)
 
-    def __call__(self, step: int) -> dict:
-        """The batch of one step, as NumPy arrays."""
+    def __call__(self, step: int, part: int = 0, parts: int = 1) -> dict:
+        """The batch of one step, or one of its equal parts, as NumPy arrays."""
         counts, taken = self._position(step)
-        rows = {place: self._take(place, int(count), int(taken[place]), step) for place, count in enumerate(counts)}
-        queries, first_row = self._queries(rows)
-        candidates, pairs = {}, {}
+        slots = {place: np.arange(*_share(int(count), part, parts)) for place, count in enumerate(counts)}
+        rows = {place: self._take(place, own, int(taken[place]), step) for place, own in slots.items()}
+        queries, first_row, query_keys = self._queries(rows, slots, step)
+        candidates, pairs, candidate_keys = {}, {}, {}
         for pool in self._pools:
             members = [place for place in self._order() if self.tasks[place].candidate_tower == pool]
-            negative = self._generator(step, -1).integers(self._catalog_size, size=self._negatives, dtype=np.int64)
+            everything = self._products(members, counts, taken)
+            negatives = self._generator(step, -1).integers(self._catalog_size, size=self._negatives, dtype=np.int64)
+            own_negatives = np.arange(*_share(self._negatives, part, parts))
+            starts = np.cumsum(counts[members]) - counts[members]
+            own_rows = np.concatenate([start + slots[place] for start, place in zip(starts, members, strict=True)])
+            hard_row, hard_id = self._hard(pool, step, own_rows)
+
+            columns = [own_rows, len(everything) + own_negatives]
+            columns.append(len(everything) + self._negatives + np.arange(len(hard_id)))
+            keys = self._row_keys(step, self._pools.index(pool), np.concatenate(columns))
+            task = np.repeat(np.array(members, np.int32), [len(slots[place]) for place in members])
+            hide = {f"hide_{group}": self._hidden(members, task, group, keys) for group in ("images", "text")}
             positive = np.concatenate([rows[place].product for place in members])
+            negative = negatives[own_negatives]
             query_id = np.concatenate([rows[place].query_id for place in members])
-            hide = {f"hide_{group}": self._hidden(members, rows, group, step) for group in ("images", "text")}
-            candidates[pool] = self._features[pool](np.concatenate([positive, negative]), **hide)
+            candidates[pool] = self._features[pool](np.concatenate([positive, negative, hard_id]), **hide)
+            candidate_keys[pool] = keys
             pairs[pool] = {
-                "query_row": np.concatenate([first_row[p] + np.arange(counts[p], dtype=np.int32) for p in members]),
+                "query_row": np.concatenate([first_row[p] + np.arange(len(slots[p]), dtype=np.int32) for p in members]),
                 "query_id": query_id,
                 "candidate_id": positive,
                 "weight": np.concatenate([rows[place].weight for place in members]),
-                "task": np.repeat(np.array(members, np.int32), counts[members]),
+                "task": task,
                 "negative_id": negative,
-                "known_positives": self._known[pool].find(query_id, positive, np.concatenate([positive, negative])),
+                "known": self._known[pool].find(query_id, positive, np.concatenate([everything, negatives])),
+                "hard_row": hard_row,
+                "hard_id": hard_id,
             }
-        seed = np.array([self._seed, step], np.int64)
-        return {"queries": queries, "candidates": candidates, "pairs": pairs, "seed": seed}
+        row_keys = {"queries": query_keys, "candidates": candidate_keys}
+        return {"queries": queries, "candidates": candidates, "pairs": pairs, "row_keys": row_keys}
 
-    def dataset(self, first_step: int = 0, featurize: Callable[[dict], dict] | None = None) -> tf.data.Dataset:
-        """The batches from `first_step` to the end; `featurize` (in the graph) runs beside the training step."""
+    def dataset(
+        self,
+        first_step: int = 0,
+        featurize: Callable[[dict], dict] | None = None,
+        parts: Sequence[int] = (0,),
+        of: int = 1,
+    ) -> tf.data.Dataset:
+        """The batches from `first_step` to the end, step by step.
+
+        Args:
+            first_step: where to begin; nothing before it is read.
+            featurize: runs in the graph, beside the training step.
+            parts: which parts of each batch to give, one element each, in this order.
+            of: how many parts there are.
+        """
 
         def batches() -> Iterator[dict]:
             for step in range(first_step, self.total_steps):
-                yield self(step)
+                for part in parts:
+                    yield self(step, part, of)
 
         dataset = tf.data.Dataset.from_generator(batches, output_signature=self.signature())
         if featurize is not None:
             dataset = dataset.map(featurize, num_parallel_calls=2, deterministic=True)
-        return dataset.prefetch(2)
+        return dataset.prefetch(2 * len(parts))
 
     def signature(self) -> dict:
         """The tf.TensorSpec of every part of a batch."""
@@ -119,40 +159,60 @@ class TrainingBatches:
             taken += steps * counts
         raise IndexError(f"training ends after {self.total_steps} steps")
 
-    def _take(self, place: int, count: int, taken: int, step: int) -> PairRows:
-        source = self._sources[place]
-        epoch, index = np.divmod(np.arange(taken, taken + count), source.size)
-        for number in np.unique(epoch):
-            chosen = epoch == number
-            index[chosen] = permute(index[chosen], source.size, self._stream(int(number), place))
-        rows = source.take(index, self._generator(step, place))
+    def _take(self, place: int, slots: np.ndarray, taken: int, step: int) -> PairRows:
+        keys = mix64(np.uint64(self._stream(step, place)) ^ slots.astype(np.uint64))
+        rows = self._sources[place].take(self._index(place, taken + slots), keys)
         return rows._replace(weight=rows.weight * np.float32(self.tasks[place].weight))
 
-    def _queries(self, rows: dict[int, PairRows]) -> tuple[dict, dict[int, np.int32]]:
-        queries, first_row, total = {}, {}, 0
+    def _index(self, place: int, position: np.ndarray) -> np.ndarray:
+        """Which pairs of a task stand at some positions of its endless stream of epochs."""
+        size = self._sources[place].size
+        epoch, index = np.divmod(position, size)
+        for number in np.unique(epoch):
+            chosen = epoch == number
+            index[chosen] = permute(index[chosen], size, self._stream(int(number), place))
+        return index
+
+    def _products(self, members: list[int], counts: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        """The positives of a whole batch, of all its parts: int64 [P]."""
+        positions = [taken[place] + np.arange(counts[place]) for place in members]
+        indices = [self._index(place, own) for place, own in zip(members, positions, strict=True)]
+        return np.concatenate([self._sources[p].products(own) for p, own in zip(members, indices, strict=True)])
+
+    def _hard(self, pool: str, step: int, row_place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.hard_negatives is None:
+            return np.zeros(0, np.int32), np.zeros(0, np.int64)
+        return self.hard_negatives.of_rows(pool, step, row_place)
+
+    def _queries(self, rows: dict[int, PairRows], slots: dict[int, np.ndarray], step: int) -> tuple[dict, dict, dict]:
+        queries, first_row, keys, total = {}, {}, {}, 0
         for tower in self._query_towers:
-            name, parts = self._raw_names[tower], []
+            name, parts, own = self._raw_names[tower], [], []
             for place in self._order():
                 if self.tasks[place].query_tower == tower:
                     first_row[place] = np.int32(total)
-                    total += len(rows[place].product)
+                    total += len(slots[place])
                     parts.append(rows[place].raw[name])
-            queries[tower] = {name: np.concatenate(parts)}
-        return queries, first_row
+                    own.append(self._row_keys(step, -2 - place, slots[place]))
+            queries[tower], keys[tower] = {name: np.concatenate(parts)}, np.concatenate(own)
+        return queries, first_row, keys
+
+    def _row_keys(self, step: int, stream: int, place: np.ndarray) -> np.ndarray:
+        return mix64(np.uint64(self._stream(step, stream, 1)) ^ place.astype(np.uint64)).astype(np.int64)
 
     def _order(self) -> list[int]:
         return sorted(range(len(self.tasks)), key=lambda place: (self.tasks[place].query_tower, place))
 
-    def _hidden(self, members: list[int], rows: dict[int, PairRows], group: str, step: int) -> np.ndarray:
-        """Which candidates lose a group of features: bool [P + N].
+    def _hidden(self, members: list[int], task: np.ndarray, group: str, keys: np.ndarray) -> np.ndarray:
+        """Which candidates lose a group of features: bool, one for each key.
 
-        Random negatives lose it at the lowest rate of the tasks: without any of theirs missing, what is missing would
-        tell positives from negatives.
+        Negatives lose it at the lowest rate of the tasks: without any of theirs missing, what is missing would tell
+        positives from negatives.
         """
-        rates = [t.hide_rate * (group in t.hide) for t in self.tasks]
-        rate = np.concatenate([np.full(len(rows[place].product), rates[place]) for place in members])
-        rate = np.concatenate([rate, np.full(self._negatives, rate.min())])
-        return self._generator(step, len(self.tasks) + (group == "text")).random(len(rate)) < rate
+        rates = np.array([t.hide_rate * (group in t.hide) for t in self.tasks])
+        rate = np.full(len(keys), rates[members].min())
+        rate[: len(task)] = rates[task]
+        return uniform(keys.astype(np.uint64) + np.uint64(group == "text")) < rate
 
     def _stream(self, *numbers: int) -> int:
         value = np.uint64(self._seed)
@@ -171,6 +231,11 @@ def product_features(data: PreparedData, tower) -> ProductFeatures:
     if images is None:
         return ProductFeatures(data, fields)
     return ProductFeatures(data, fields, images.column, images.slots, images.dimension)
+
+
+def _share(count: int, part: int, parts: int) -> tuple[int, int]:
+    """Where one of several equal stretches of [0, count) begins and ends."""
+    return count * part // parts, count * (part + 1) // parts
 
 
 def _negatives_per_step(config: Config) -> int:

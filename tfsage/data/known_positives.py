@@ -22,24 +22,21 @@ class KnownPositives:
         self._query, self._product = self._query[fresh], self._product[fresh]
 
     def find(self, query_id: np.ndarray, positive: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-        """Where a candidate is another known positive of a row's query.
+        """The other known positives of each row's query that are among the candidates.
 
         Args:
             query_id: int64 [B], the queries of the rows.
-            positive: int64 [B], the product each row is about; its copies among the candidates are not reported.
+            positive: int64 [B], the product each row is about, which is not reported.
             candidates: int64 [n], the products of the columns.
 
         Returns:
-            int64 [m, 2]: (row, column), in the order of rows.
+            int64 [m, 2]: (row, product), in the order of rows.
         """
         first, last = (np.searchsorted(self._query, query_id, side) for side in ("left", "right"))
         row, place = _expand(first, last)
-        other = self._product[place] != positive[row]
-        row, product = row[other], self._product[place[other]]
-        order = np.argsort(candidates, kind="stable")
-        first, last = (np.searchsorted(candidates, product, side, sorter=order) for side in ("left", "right"))
-        source, column = _expand(first, last)
-        return np.stack([row[source], order[column]], axis=1)
+        product = self._product[place]
+        other = (product != positive[row]) & np.isin(product, candidates)
+        return np.stack([row[other], product[other]], axis=1)
 
 
 def _expand(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -38,6 +38,11 @@ def mix64(value: np.ndarray) -> np.ndarray:
         return value ^ (value >> np.uint64(31))
 
 
+def uniform(keys: np.ndarray) -> np.ndarray:
+    """A number in [0, 1) for each random key, uint64 [n]: float64 [n]."""
+    return (mix64(keys) >> np.uint64(11)) * 2.0**-53
+
+
 def _feistel(value: np.ndarray, half: np.uint64, keys: np.ndarray) -> np.ndarray:
     mask = (np.uint64(1) << half) - np.uint64(1)
     left, right = value >> half, value & mask

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfsage.config import TaskConfig
 from tfsage.data.noise import CatalogQueries, misspell
+from tfsage.data.permutation import uniform
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
 from tfsage.text.normalize import normalize_word, split_words
@@ -37,7 +38,11 @@ class PairRows(NamedTuple):
 class PairSource(Protocol):
     size: int
 
-    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows: ...
+    def take(self, index: np.ndarray, keys: np.ndarray) -> PairRows:
+        """The pairs at `index`, int64 [n]; whatever is random about a pair depends on its key, uint64 [n], alone."""
+
+    def products(self, index: np.ndarray) -> np.ndarray:
+        """The products of the pairs at `index`: int64 [n]."""
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Query ids and products of all pairs of the log, int64 [n] each; none when the pairs are made on the fly."""
@@ -53,15 +58,18 @@ class EngagementPairs:
         self._space = query_space(task.query_type)
         self._noise = task.spelling_noise
 
-    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
+    def take(self, index: np.ndarray, keys: np.ndarray) -> PairRows:
         query = self._pairs.query[index]
         if self._queries.embeddings is not None:
             raw = {"embedding": np.asarray(self._queries.embeddings[query], np.float32)}
         else:
             raw = {}
         if self._queries.texts is not None:
-            raw["query"] = _noisy(self._queries.texts.gather(query), self._noise, rng)
+            raw["query"] = _noisy(self._queries.texts.gather(query), self._noise, keys)
         return PairRows(raw, query + self._space, self._pairs.product[index], self._pairs.weight[index])
+
+    def products(self, index: np.ndarray) -> np.ndarray:
+        return self._pairs.product[index]
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         return self._pairs.query + self._space, self._pairs.product
@@ -77,10 +85,15 @@ class CatalogTextPairs:
         self._noise = task.spelling_noise
         self.size = data.product_count
 
-    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
-        queries = [self._make_query(title, rng) for title in self._titles.gather(index)]
-        raw = {"query": _noisy(queries, self._noise, rng)}
+    def take(self, index: np.ndarray, keys: np.ndarray) -> PairRows:
+        titles = zip(self._titles.gather(index), keys, strict=True)
+        raw = {
+            "query": _noisy([self._make_query(title, _generator(key, 1)) for title, key in titles], self._noise, keys)
+        }
         return PairRows(raw, index + query_space("catalog_text"), index, np.ones(len(index), np.float32))
+
+    def products(self, index: np.ndarray) -> np.ndarray:
+        return index
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         return _NO_PAIRS
@@ -102,11 +115,15 @@ class CatalogImagePairs:
             self._with_images = np.setdiff1d(self._with_images, held_out)
         self.size = len(self._with_images)
 
-    def take(self, index: np.ndarray, rng: np.random.Generator) -> PairRows:
+    def take(self, index: np.ndarray, keys: np.ndarray) -> PairRows:
         product = self._with_images[index]
         first, end = self._images.offsets[product], self._images.offsets[product + 1]
-        raw = {"embedding": np.asarray(self._images.values[rng.integers(first, end)], np.float32)}
+        chosen = first + (uniform(keys) * (end - first)).astype(np.int64)
+        raw = {"embedding": np.asarray(self._images.values[chosen], np.float32)}
         return PairRows(raw, product + query_space("catalog_image"), product, np.ones(len(index), np.float32))
+
+    def products(self, index: np.ndarray) -> np.ndarray:
+        return self._with_images[index]
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         return _NO_PAIRS
@@ -143,11 +160,14 @@ def _word_idf(vocabulary: Vocabulary) -> Callable[[str], float]:
     return lambda word: idf.get(normalize_word(word, vocabulary.config), rarest)
 
 
-def _noisy(texts: list[str], rate: float, rng: np.random.Generator) -> np.ndarray:
-    if rate:
-        wrong = rng.random(len(texts)) < rate
-        texts = [misspell(text, rng) if spoil else text for text, spoil in zip(texts, wrong, strict=True)]
+def _noisy(texts: list[str], rate: float, keys: np.ndarray) -> np.ndarray:
+    wrong = uniform(keys) < rate
+    texts = [misspell(t, _generator(k, 2)) if w else t for t, k, w in zip(texts, keys, wrong, strict=True)]
     return np.array([text.encode() for text in texts], object)
+
+
+def _generator(key: np.uint64, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[key, stream]))
 
 
 _SOURCES = {"engagements": EngagementPairs, "catalog_text": CatalogTextPairs, "catalog_image": CatalogImagePairs}

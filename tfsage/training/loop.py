@@ -48,7 +48,7 @@ def train(data: str | Path, config: Config, run: str | Path) -> ItemSage:
         while step < total:
             end = min(total, (step // config.training.steps_per_epoch + 1) * config.training.steps_per_epoch)
             model.fit(
-                model.batches.dataset(step, model.featurize),
+                model.dataset(step),
                 steps_per_epoch=end - step,
                 verbose=0,
                 callbacks=[guard, checkpoints, history, line],

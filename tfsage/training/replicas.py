@@ -1,0 +1,34 @@
+"""What replicas tell each other; every function is the identity where there is one replica alone."""
+
+import tensorflow as tf
+
+
+def gather(tensor: tf.Tensor) -> tf.Tensor:
+    """The rows of all replicas, in the order of replicas: [Σ n_r, ...] for [n_r, ...]; n_r may differ, and be zero.
+
+    The gradient adds up what every replica says of a row and goes back to the replica that the row came from.
+    """
+    context = _context()
+    return tensor if context is None else context.all_gather(tensor, axis=0)
+
+
+def total(tensor: tf.Tensor) -> tf.Tensor:
+    """The sum over all replicas, elementwise."""
+    context = _context()
+    return tensor if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def first_row(rows: tf.Tensor) -> tf.Tensor:
+    """Where the rows of this replica begin among those of all, an int32 scalar; `rows` is their number."""
+    context = _context()
+    if context is None:
+        return tf.constant(0)
+    counts = gather(tf.reshape(rows, [1]))
+    return tf.reduce_sum(counts[: context.replica_id_in_sync_group])
+
+
+def _context() -> tf.distribute.ReplicaContext | None:
+    context = tf.distribute.get_replica_context()
+    if context is None:
+        raise RuntimeError("to be called by a replica, inside strategy.run")
+    return context if context.num_replicas_in_sync > 1 else None

@@ -1,0 +1,136 @@
+"""The gradients of a batch, whole or in chunks."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfsage.data.rows import count_rows, slice_rows
+from tfsage.training.gradients import DistinctSlices
+
+Embed = Callable[[dict[str, tf.Tensor]], tf.Tensor]
+Loss = Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, Any]]
+
+
+def gradients_of(
+    embed: dict[str, Embed],
+    features: dict[str, dict[str, tf.Tensor]],
+    loss_of: Loss,
+    variables: Sequence[tf.Variable],
+    chunk_size: int | None = None,
+    generators: Sequence[tf.random.Generator] = (),
+) -> tuple[tf.Tensor, Any, list[tf.Tensor | tf.IndexedSlices | None]]:
+    """The loss of a batch and its gradient.
+
+    With a chunk size, by cached gradients (Gao et al., RepL4NLP 2021): all rows are embedded chunk by chunk, keeping
+    nothing but the embeddings; the loss gives the gradient of every embedding; then each chunk is embedded again, and
+    that gradient taken back through it. Loss and gradient are those of the whole batch, in the memory of one chunk and
+    all embeddings, for the time of one more forward pass. The loss sees the whole batch once in either case.
+
+    Args:
+        embed: name → a function from features to floating [n, d].
+        features: name → features of n rows, as `tfsage.data.rows` slices them.
+        loss_of: from the embeddings by name to the scalar loss and anything else worth knowing.
+        variables: what to differentiate by.
+        chunk_size: rows embedded at once; None for all.
+        generators: of the dropout inside `embed`; the second pass draws what the first one drew.
+
+    Returns:
+        loss, what else `loss_of` gave, and a gradient for each variable: None where nothing depends on it.
+    """
+    if chunk_size is None:
+        with tf.GradientTape() as tape:
+            loss, other = loss_of({name: embed[name](part) for name, part in features.items()})
+        return loss, other, tape.gradient(loss, variables)
+    states, vectors = {}, {}
+    for name, part in features.items():
+        vectors[name], states[name] = _embed_chunks(embed[name], part, chunk_size, generators)
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        loss, other = loss_of(vectors)
+    upstream, gradients = tape.gradient(loss, [vectors, list(variables)])
+    for name, part in features.items():
+        if upstream[name] is not None:
+            own = _chunk_gradients(embed[name], part, upstream[name], variables, chunk_size, generators, states[name])
+            gradients = [_add(left, right) for left, right in zip(gradients, own, strict=True)]
+    return loss, other, gradients
+
+
+def _embed_chunks(embed: Embed, features: dict, size: int, generators) -> tuple[tf.Tensor, tuple[tf.TensorArray, ...]]:
+    rows = count_rows(features)
+    chunks = _chunks(rows, size)
+    drawn = tuple(tf.TensorArray(g.state.dtype, chunks, element_shape=g.state.shape) for g in generators)
+    first = embed(slice_rows(features, 0, 0))
+    vectors = tf.TensorArray(first.dtype, chunks, infer_shape=False, element_shape=[None, first.shape[1]])
+
+    def chunk(place, vectors, drawn):
+        drawn = tuple(a.write(place, g.state.read_value()) for a, g in zip(drawn, generators, strict=True))
+        part = slice_rows(features, place * size, tf.minimum((place + 1) * size, rows))
+        return place + 1, vectors.write(place, embed(part)), drawn
+
+    _, vectors, drawn = tf.while_loop(
+        lambda place, *_: place < chunks, chunk, (0, vectors, drawn), parallel_iterations=1
+    )
+    return vectors.concat(), drawn
+
+
+def _chunk_gradients(embed, features, upstream, variables, size, generators, drawn) -> list:
+    rows = count_rows(features)
+
+    def gradients(first, last):
+        with tf.GradientTape() as tape:
+            vectors = embed(slice_rows(features, first, last))
+        return tape.gradient(vectors, variables, output_gradients=upstream[first:last])
+
+    # Of no rows: which variables have a gradient, and whether it is one of few rows.
+    totals = tuple(_zeros(kind, variable) for kind, variable in zip(gradients(0, 0), variables, strict=True))
+
+    def chunk(place, totals):
+        for generator, states in zip(generators, drawn, strict=True):
+            generator.state.assign(states.read(place))
+        own = gradients(place * size, tf.minimum((place + 1) * size, rows))
+        return place + 1, tuple(_add_chunk(total, gradient) for total, gradient in zip(totals, own, strict=True))
+
+    chunks = _chunks(rows, size)
+    _, totals = tf.while_loop(lambda place, _: place < chunks, chunk, (0, totals), parallel_iterations=1)
+    return [_gradient(total) for total in totals]
+
+
+def _chunks(rows: tf.Tensor, size: int) -> tf.Tensor:
+    return tf.maximum(1, (rows + size - 1) // size)
+
+
+# The sum of the gradients of chunks: () where there is none, (dense,), or (dense, which rows were touched) for a table.
+
+
+def _zeros(kind: tf.Tensor | tf.IndexedSlices | None, variable: tf.Variable) -> tuple[tf.Tensor, ...]:
+    if kind is None:
+        return ()
+    dense = tf.zeros(variable.shape, variable.dtype)
+    return (dense, tf.zeros(variable.shape[:1], tf.bool)) if isinstance(kind, tf.IndexedSlices) else (dense,)
+
+
+def _add_chunk(total: tuple[tf.Tensor, ...], gradient: tf.Tensor | tf.IndexedSlices | None) -> tuple[tf.Tensor, ...]:
+    if not total:
+        return ()
+    if len(total) == 1:
+        return (total[0] + gradient,)
+    rows = gradient.indices[:, None]
+    dense = tf.tensor_scatter_nd_add(total[0], rows, gradient.values)
+    return dense, tf.tensor_scatter_nd_update(total[1], rows, tf.ones_like(gradient.indices, tf.bool))
+
+
+def _gradient(total: tuple[tf.Tensor, ...]) -> tf.Tensor | DistinctSlices | None:
+    if len(total) < 2:
+        return total[0] if total else None
+    rows = tf.where(total[1])[:, 0]
+    return DistinctSlices(tf.gather(total[0], rows), rows, tf.shape(total[0], tf.int64))
+
+
+def _add(left: tf.Tensor | tf.IndexedSlices | None, right: tf.Tensor | tf.IndexedSlices | None):
+    if left is None or right is None:
+        return right if left is None else left
+    if isinstance(left, tf.IndexedSlices) and isinstance(right, tf.IndexedSlices):
+        values, rows = (tf.concat(parts, 0) for parts in ([left.values, right.values], [left.indices, right.indices]))
+        return tf.IndexedSlices(values, rows, left.dense_shape)
+    return tf.convert_to_tensor(left) + tf.convert_to_tensor(right)
