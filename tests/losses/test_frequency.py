@@ -1,14 +1,53 @@
+"""Every estimator of frequencies: what they have in common, exact counts, how they forget, how they are built."""
+
+import doctest
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from pydantic import ValidationError
 
+import tfsage.losses.frequency as frequency_package
+from tests.losses.streams import observed, zipf_ids
 from tfsage.config import FrequencyConfig
-from tfsage.losses.frequency import CountMinSketch, ExactFrequency, GapEstimator, build_frequency
+from tfsage.errors import TfsageError
+from tfsage.losses.frequency import (
+    EXACT_LIMIT,
+    ConditionalFrequency,
+    CountMinSketch,
+    Decay,
+    ExactFrequency,
+    GapEstimator,
+    Windows,
+    build_conditional_frequency,
+    build_frequency,
+    integer_ids,
+)
+
+NOTHING = tf.zeros([0], tf.int64)
+COUNTERS = {
+    "exact": lambda aging: ExactFrequency(50, aging),
+    "sketch": lambda aging: CountMinSketch(40, 3, True, aging, seed=1),
+    "plain_sketch": lambda aging: CountMinSketch(40, 3, False, aging, seed=1),
+}
+ALL = {
+    **{f"{name}_{aging}": (make, aging) for name, make in COUNTERS.items() for aging in (None, Decay(0.7, 3))},
+    **{f"{name}_windows": (make, Windows(3, 2)) for name, make in COUNTERS.items()},
+    "gap": (lambda aging: GapEstimator(40, 2, rate=0.1, initial_gap=5.0, seed=1), None),
+}
+every_counter = pytest.mark.parametrize("make", COUNTERS.values(), ids=COUNTERS)
+every_estimator = pytest.mark.parametrize(("make", "aging"), ALL.values(), ids=ALL)
 
 
-def zipf_ids(size, items, seed=0):
-    p = 1.0 / np.arange(1, items + 1)
-    return np.random.default_rng(seed).choice(items, size, p=p / p.sum())
+def variables(estimator):
+    return [variable.numpy() for variable in estimator.variables]
+
+
+@pytest.mark.parametrize("module", ["cells", "conditional", "count_min", "exact"])
+def test_examples(module):
+    results = doctest.testmod(getattr(frequency_package, module), extraglobs={"tf": tf})
+    assert results.attempted
+    assert not results.failed
 
 
 class TestExactFrequency:
@@ -45,175 +84,245 @@ class TestExactFrequency:
         assert frequency.count(tf.constant([0])).numpy() == [17_000_001.0]
         assert frequency.total == 17_000_001.0
 
-    def test_an_id_outside_the_range_is_an_error(self):
-        with pytest.raises(tf.errors.InvalidArgumentError):
-            ExactFrequency(3).update(tf.constant([3]))
+    @pytest.mark.parametrize("aging", [None, Windows(2, 1)])
+    @pytest.mark.parametrize("wrong", [3, -1])
+    def test_an_id_outside_the_range_is_an_error(self, aging, wrong):
+        """Among windows it would else be an id of the next one."""
+        frequency = ExactFrequency(3, aging)
+        for use in (frequency.update, frequency.count):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"must be in \[0, 3\)"):
+                use(tf.constant([wrong]))
+
+    def test_strings_are_refused_with_the_way_out(self):
+        with pytest.raises(TfsageError, match="count_min"):
+            ExactFrequency(3).update(tf.constant(["lamp"]))
 
 
-class FourItems(CountMinSketch):
-    """Hash functions given by a table: item i has column COLUMNS[i][r] in row r."""
+class TestIntegerIds:
+    def test_strings_of_any_kind_are_told_apart(self):
+        strings = [str(n) for n in range(20_000)] + ["", " ", "å", "a\u030a", "x" * 1000, "x" * 1001]
+        ids = integer_ids(tf.constant(strings))
+        assert ids.dtype == tf.int64
+        assert len(np.unique(ids)) == len(strings)
 
-    COLUMNS = ((0, 1), (1, 1), (0, 2), (2, 3))
+    def test_integers_stay(self):
+        np.testing.assert_array_equal(integer_ids(tf.constant([-3, 5])), [-3, 5])
+        assert integer_ids(tf.constant([2**64 - 1], tf.uint64)).numpy() == [-1]
 
-    def cells_of(self, ids):
-        return tf.transpose(tf.gather(tf.constant(self.COLUMNS, tf.int64), ids)) + tf.constant([[0], [4]], tf.int64)
-
-
-class TestCountMinSketch:
-    @pytest.mark.parametrize(
-        ("conservative", "table", "estimates"),
-        [(False, [6, 1, 1, 0, 0, 4, 3, 1], [4, 1, 3, 1]), (True, [3, 1, 1, 0, 0, 3, 3, 1], [3, 1, 3, 1])],
-    )
-    def test_worked_example(self, conservative, table, estimates):
-        sketch = FourItems(4, 2, conservative)
-        for item in [0, 0, 1, 2, 2, 2, 3, 0]:
-            sketch.update(tf.constant([item]))
-        np.testing.assert_array_equal(sketch.count(tf.range(4)), estimates)
-        np.testing.assert_array_equal(sketch.variables[0] // 2**16, table)
-        np.testing.assert_allclose(sketch.log_q(tf.range(4)), np.log(np.array(estimates) / 8), rtol=1e-6)
-
-    @pytest.mark.parametrize("conservative", [True, False])
-    @pytest.mark.parametrize("batches", [1, 60, 400])
-    def test_never_below_the_truth_and_rarely_far_above(self, conservative, batches):
-        ids = zipf_ids(400, 200)
-        sketch = CountMinSketch(50, 3, conservative)
-        for part in np.array_split(ids, batches):
-            sketch.update(tf.constant(part))
-        excess = sketch.count(tf.range(200)).numpy() - np.bincount(ids, minlength=200)
-        assert excess.min() == 0
-        assert excess.max() > 0
-        assert np.mean(excess > np.e / 50 * 400) <= np.exp(-3)
-
-    def test_conservative_update_errs_less(self):
-        ids = zipf_ids(5000, 300)
-        counts = np.bincount(ids, minlength=300)
-        errors = []
-        for conservative in (True, False):
-            sketch = CountMinSketch(50, 3, conservative)
-            for part in np.split(ids, 50):
-                sketch.update(tf.constant(part))
-            errors.append(np.mean(sketch.count(tf.range(300)) - counts))
-        assert 0 < errors[0] < 0.7 * errors[1]
-
-    def test_a_wide_sketch_is_exact(self):
-        ids = zipf_ids(2000, 50)
-        for conservative in (True, False):
-            sketch = CountMinSketch(1 << 16, 4, conservative)
-            sketch.update(tf.constant(ids))
-            np.testing.assert_array_equal(sketch.count(tf.range(50)), np.bincount(ids, minlength=50))
-
-    def test_rows_hash_independently(self):
-        cells = CountMinSketch(100, 2).cells_of(tf.range(10_000)).numpy()
-        assert np.all(cells[0] // 100 == 0)
-        assert np.all(cells[1] // 100 == 1)
-        # 10,000 balls in 10,000 urns leave a share of 1/e empty; dependent rows would leave nearly all empty.
-        np.testing.assert_allclose(len(np.unique(cells, axis=1).T), 10_000 * (1 - np.exp(-1)), rtol=0.03)
-
-    def test_seeds_choose_the_hash_functions(self):
-        ids = tf.range(1000)
-        same = np.mean(CountMinSketch(100, 1, seed=1).cells_of(ids) == CountMinSketch(100, 1, seed=2).cells_of(ids))
-        assert same < 0.05
-        np.testing.assert_array_equal(
-            CountMinSketch(100, 2, seed=5).cells_of(ids), CountMinSketch(100, 2, seed=5).cells_of(ids)
-        )
-
-    def test_ids_of_64_bits_and_negative_ids(self):
-        ids = tf.constant([2**40 + 12, 12, -1, 2**62], tf.int64)
-        sketch = CountMinSketch(1 << 16, 4)
-        sketch.update(tf.repeat(ids, [1, 2, 3, 4]))
-        np.testing.assert_array_equal(sketch.count(ids), [1, 2, 3, 4])
+    def test_other_types_are_refused(self):
+        with pytest.raises(TfsageError, match="float32"):
+            integer_ids(tf.constant([1.0]))
 
 
-@pytest.mark.parametrize("make", [lambda: ExactFrequency(5), lambda: CountMinSketch(64, 2)], ids=["exact", "sketch"])
+@every_counter
 class TestDecay:
-    def test_keeps_log_q_and_shrinks_the_total(self, make):
-        frequency = make()
+    def test_halves_every_weight_and_leaves_log_q(self, make):
+        frequency = make(Decay(0.5, 1))
+        ids = tf.range(5)
         frequency.update(tf.constant([0, 1, 1, 2, 2, 2, 2, 4]))
-        before = frequency.log_q(tf.constant([0, 1, 2, 4]))
-        for _ in range(5):
-            frequency.decay(0.5)
-        assert frequency.total == 0.25
-        np.testing.assert_allclose(frequency.log_q(tf.constant([0, 1, 2, 4])), before, rtol=1e-4)
+        count, log_q = frequency.count(ids).numpy(), frequency.log_q(ids[:3]).numpy()
+        for halvings in range(1, 6):
+            frequency.update(NOTHING)
+            np.testing.assert_array_equal(frequency.count(ids), count * 0.5**halvings)
+            assert frequency.total == 8 * 0.5**halvings
+            np.testing.assert_allclose(frequency.log_q(ids[:3]), log_q, rtol=1e-6)
+
+    def test_comes_after_every_so_many_updates_and_spares_the_latest_batch(self, make):
+        frequency = make(Decay(0.5, 3))
+        totals = []
+        for _ in range(7):
+            frequency.update(tf.constant([1]))
+            totals.append(float(frequency.total))
+        assert totals == [1, 2, 3, 2.5, 3.5, 4.5, 3.25]
+        np.testing.assert_allclose(frequency.count(tf.constant([1])), [3.25])
 
     def test_new_observations_outweigh_old_ones(self, make):
-        frequency = make()
+        frequency = make(Decay(0.1, 1))
         frequency.update(tf.zeros([10], tf.int64))
-        frequency.decay(0.1)
         frequency.update(tf.ones([3], tf.int64))
         np.testing.assert_allclose(frequency.log_q(tf.constant([0, 1])), np.log([0.25, 0.75]), rtol=1e-4)
 
 
-class TestGapEstimator:
-    def test_worked_example(self):
-        estimator = GapEstimator(1 << 10, 2, rate=0.5, initial_gap=10.0)
-        gaps = []
-        for step in range(1, 10):
-            seen = [5, 5, 5] if step in (1, 3, 5, 9) else []
-            estimator.update(tf.constant(seen, tf.int64))
-            if seen:
-                gaps.append(estimator.gap(tf.constant([5], tf.int64)).numpy()[0])
-        np.testing.assert_allclose(gaps, [5.5, 3.75, 2.875, 3.4375], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(estimator.log_q(tf.constant([5], tf.int64)), [-np.log(3.4375)], rtol=1e-6)
+@every_counter
+class TestWindows:
+    def test_forget_exactly(self, make):
+        """As if the forgotten batches had been empty, but for nothing else."""
+        batches = [zipf_ids(30, 50, seed) for seed in range(11)]
+        frequency = make(Windows(3, 2))
+        for last, batch in enumerate(batches):
+            frequency.update(tf.constant(batch))
+            first = max(0, last // 2 - 2) * 2
+            fresh = make(Windows(3, 2))
+            for place in range(last + 1):
+                fresh.update(tf.constant(batches[place]) if place >= first else NOTHING)
+            for found, expected in zip(variables(frequency), variables(fresh), strict=True):
+                np.testing.assert_array_equal(found, expected)
+            assert frequency.total == 30 * (last + 1 - first)
 
-    def test_approaches_the_rate_of_batches_with_the_id(self):
-        estimator = GapEstimator(1 << 12, 2, rate=0.01, initial_gap=20.0)
-        update = tf.function(estimator.update, reduce_retracing=True)
-        generator = np.random.default_rng(0)
-        p = np.array([0.5, 0.1, 0.02])
-        for _ in range(3000):
-            update(tf.constant(np.flatnonzero(generator.random(3) < p)))
-        np.testing.assert_allclose(estimator.log_q(tf.range(3)), np.log(p), atol=0.35)
-
-    def test_of_several_rows_the_longest_gap_counts(self):
-        """Collisions shorten gaps; in a table with a single cell per row everything collides."""
-        crowded, roomy = GapEstimator(1, 1, rate=0.5, initial_gap=8.0), GapEstimator(64, 4, rate=0.5, initial_gap=8.0)
-        for step in range(1, 9):
-            for estimator in (crowded, roomy):
-                estimator.update(tf.constant([step % 4]))
-        assert np.all(crowded.gap(tf.range(4)).numpy() < 1.1)
-        assert np.all(roomy.gap(tf.range(4)).numpy() > 3.0)
+    def test_one_window_begins_anew(self, make):
+        frequency = make(Windows(1, 2))
+        for ids in ([1, 1], [1], [2]):
+            frequency.update(tf.constant(ids))
+        np.testing.assert_array_equal(frequency.count(tf.constant([1, 2])), [0, 1])
+        assert frequency.total == 1
 
 
-MAKERS = {
-    "exact": lambda seed: ExactFrequency(50),
-    "sketch": lambda seed: CountMinSketch(40, 3, seed=seed),
-    "plain_sketch": lambda seed: CountMinSketch(40, 3, conservative=False, seed=seed),
-    "gap": lambda seed: GapEstimator(40, 2, rate=0.1, initial_gap=5.0, seed=seed),
-}
+@every_counter
+@pytest.mark.parametrize("aging", [None, Decay(0.6, 3), Windows(3, 4)])
+@pytest.mark.parametrize("batches", [5, 60])
+def test_never_below_the_truth(make, aging, batches):
+    parts = np.array_split(zipf_ids(400, 50), batches)
+    frequency = make(aging)
+    excess = []
+    for done, part in enumerate(parts, 1):
+        frequency.update(tf.constant(part))
+        excess.append(frequency.count(tf.range(50)).numpy() - observed(parts[:done], 50, aging))
+    assert np.min(excess) == 0
+    assert (np.max(excess) > 0) == isinstance(frequency, CountMinSketch)
 
 
-@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@every_estimator
 class TestEveryEstimator:
-    def test_checkpoint_holds_everything(self, make, tmp_path):
-        """Even the seeds: the table means nothing without the hash functions that filled it."""
-        ids = tf.constant(zipf_ids(300, 50))
-        original, restored = make(1), make(2)
-        original.update(ids[:200])
+    def test_a_restored_one_counts_on_as_if_nothing_had_happened(self, make, aging, tmp_path):
+        """Even with the seeds of the first: a table means nothing without the hash functions that filled it."""
+        parts = [tf.constant(zipf_ids(40, 50, seed)) for seed in range(9)]
+        original, restored = make(aging), make(aging)
+        if not isinstance(original, ExactFrequency):
+            restored._seeds.assign(restored._seeds + 1)
+        for part in parts[:4]:
+            original.update(part)
         path = tf.train.Checkpoint(frequency=original).write(str(tmp_path / "checkpoint"))
         tf.train.Checkpoint(frequency=restored).read(path).assert_consumed()
-        for estimator in (original, restored):
-            estimator.update(ids[200:])
+        for part in parts[4:]:
+            for estimator in (original, restored):
+                estimator.update(part)
+        for found, expected in zip(variables(restored), variables(original), strict=True):
+            np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(restored.log_q(tf.range(50)), original.log_q(tf.range(50)))
 
-    def test_nothing_of_it_is_trained(self, make):
-        assert make(1).trainable_variables == ()
+    def test_nothing_of_it_is_trained(self, make, aging):
+        assert make(aging).trainable_variables == ()
 
-    def test_in_a_function_with_batches_of_any_size(self, make):
-        eager, traced = make(1), make(1)
+    def test_in_a_function_with_batches_of_any_size(self, make, aging):
+        eager, traced = make(aging), make(aging)
 
         @tf.function(reduce_retracing=True)
         def step(ids):
             traced.update(ids)
             return traced.log_q(ids)
 
-        for size in (10, 0, 3, 300):
+        for size in (10, 0, 3, 300, 7, 1, 20):
             ids = tf.constant(zipf_ids(size, 50, seed=size), tf.int64)
             eager.update(ids)
             np.testing.assert_array_equal(step(ids), eager.log_q(ids))
 
+    def test_the_order_of_a_batch_says_nothing(self, make, aging):
+        one, other = make(aging), make(aging)
+        for seed in range(7):
+            ids = zipf_ids(30, 50, seed)
+            one.update(tf.constant(ids))
+            other.update(tf.constant(np.random.default_rng(seed).permutation(ids)))
+        for left, right in zip(variables(one), variables(other), strict=True):
+            np.testing.assert_array_equal(left, right)
 
-def test_build_frequency():
-    assert isinstance(build_frequency(FrequencyConfig(), 100), ExactFrequency)
-    assert isinstance(build_frequency(FrequencyConfig(kind="exact"), 100), ExactFrequency)
-    assert isinstance(build_frequency(FrequencyConfig(kind="count_min"), 100), CountMinSketch)
-    assert isinstance(build_frequency(FrequencyConfig(), 10**12), CountMinSketch)
+    def test_strings_are_counted_as_their_fingerprints(self, make, aging):
+        if isinstance(make(aging), ExactFrequency):
+            return
+        strings, integers = make(aging), make(aging)
+        for seed in range(5):
+            names = tf.constant([f"product {number}" for number in zipf_ids(30, 50, seed)])
+            strings.update(names)
+            integers.update(integer_ids(names))
+            np.testing.assert_array_equal(strings.log_q(names), integers.log_q(integer_ids(names)))
+
+
+LARGE = {
+    "exact": lambda aging: ExactFrequency(5000, aging),
+    "sketch": lambda aging: CountMinSketch(5000, 2, True, aging),
+    "plain_sketch": lambda aging: CountMinSketch(5000, 2, False, aging),
+    "gap": lambda aging: GapEstimator(5000, 2),
+}
+
+
+@pytest.mark.parametrize("strategy", ["none", "mirrored"])
+@pytest.mark.parametrize("aging", [None, Decay(0.5, 2), Windows(2, 2)])
+@pytest.mark.parametrize("make", LARGE.values(), ids=LARGE)
+def test_the_cost_of_a_step_follows_the_batch(make, aging, strategy):
+    """No tensor of a step is as large as a table, but within the branch that forgets."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"]) if strategy == "mirrored" else tf.distribute.get_strategy()
+    with strategy.scope():
+        frequency = make(aging)
+
+    def step(ids):
+        frequency.update(ids)
+        return frequency.log_q(ids)
+
+    traced = tf.function(lambda ids: strategy.run(step, args=(ids,))).get_concrete_function(tf.constant([1, 2, 3]))
+    operations = traced.graph.get_operations()
+    sizes = [output.shape.num_elements() or 0 for op in operations for output in op.outputs]
+    assert max(sizes) < 100
+    assert {"ResourceGather"} <= {op.type for op in operations}
+    np.testing.assert_array_equal(traced(tf.constant([1, 2, 3])), frequency.log_q(tf.constant([1, 2, 3])))
+
+
+class TestBuildFrequency:
+    def test_auto_counts_exactly_while_the_catalog_is_small_enough(self):
+        assert isinstance(build_frequency(FrequencyConfig(), 100), ExactFrequency)
+        assert isinstance(build_frequency(FrequencyConfig(width=10), EXACT_LIMIT + 1), CountMinSketch)
+        assert isinstance(build_frequency(FrequencyConfig(kind="exact"), 100), ExactFrequency)
+
+    def test_exact(self):
+        frequency = build_frequency(FrequencyConfig(kind="exact", decay=0.5, decay_every=1), 7)
+        frequency.update(tf.constant([6, 6]))
+        frequency.update(tf.constant([6]))
+        assert frequency.total == 2
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            frequency.update(tf.constant([7]))
+
+    @pytest.mark.parametrize("conservative", [True, False])
+    def test_count_min(self, conservative):
+        config = FrequencyConfig(
+            kind="count_min", width=11, depth=3, conservative=conservative, windows=2, decay_every=4
+        )
+        built = build_frequency(config, 10**12, seed=5)
+        by_hand = CountMinSketch(11, 3, conservative, Windows(2, 4), seed=5)
+        for seed in range(9):
+            for sketch in (built, by_hand):
+                sketch.update(tf.constant(zipf_ids(20, 50, seed)))
+        for found, expected in zip(variables(built), variables(by_hand), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+    def test_gap(self):
+        config = FrequencyConfig(kind="gap", width=64, depth=1, rate=0.5, initial_gap=10.0)
+        estimator = build_frequency(config, 10**12)
+        assert isinstance(estimator, GapEstimator)
+        estimator.update(tf.constant([5]))
+        assert estimator.gap(tf.constant([5])).numpy() == [5.5]
+        assert estimator.variables[0].shape == [64]
+
+    def test_only_the_gap_is_an_inclusion_rate(self):
+        assert [build_frequency(FrequencyConfig(kind=kind), 9).inclusion for kind in ("exact", "count_min", "gap")] == [
+            False,
+            False,
+            True,
+        ]
+
+    def test_conditional(self):
+        frequency = build_conditional_frequency(FrequencyConfig(width=64, decay=0.5, decay_every=1))
+        assert isinstance(frequency, ConditionalFrequency)
+        for ids in ([7, 7], [8]):
+            frequency.update(tf.ones([len(ids)], tf.int64), tf.constant(ids))
+        np.testing.assert_allclose(frequency.log_q(tf.constant([1]), tf.constant([8])), [np.log(1 / 2)], rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"windows": 2, "decay": 0.5}, "two ways to forget"),
+            ({"kind": "gap", "windows": 2}, "forgets by `rate`"),
+            ({"kind": "gap", "decay": 0.5}, "forgets by `rate`"),
+            ({"initial_gap": 0.5}, "greater than or equal to 1"),
+        ],
+    )
+    def test_contradictions_are_refused(self, options, words):
+        with pytest.raises(ValidationError, match=words):
+            FrequencyConfig(**options)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tfsage.config.section import Rate, Section
 
@@ -13,8 +13,9 @@ class FrequencyConfig(Section):
     `auto` counts exactly up to 50 million entities and takes a count-min sketch beyond. `gap` is the streaming
     estimator of Yi et al.; it estimates how many batches hold an entity and goes with `loss.duplicates: dedup`.
     Every `decay_every` steps all counts are multiplied by `decay`; with `windows` W > 1 the counts are instead those
-    of the last W stretches of `decay_every` steps. `width`, `depth` and `conservative` shape the sketch, `rate` and
-    `initial_gap` the gap estimator.
+    of the last W stretches of `decay_every` steps, the one under way included. `width` and `depth` (8 bytes a cell)
+    shape the sketch and the tables of the gap estimator, `conservative` is how the sketch is updated, `rate` and
+    `initial_gap` (in steps) shape the gap estimator.
     """
 
     kind: Literal["auto", "exact", "count_min", "gap"] = "auto"
@@ -25,7 +26,18 @@ class FrequencyConfig(Section):
     decay_every: PositiveInt = 1000
     windows: PositiveInt = 1
     rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01
-    initial_gap: PositiveFloat = 1000.0
+    initial_gap: Annotated[float, Field(ge=1.0)] = 1000.0
+
+    @model_validator(mode="after")
+    def _one_way_to_forget(self):
+        if self.windows > 1 and self.decay < 1.0:
+            raise ValueError(
+                f"windows {self.windows} and decay {self.decay} are two ways to forget old counts; "
+                "leave `decay` at 1, or `windows` at 1"
+            )
+        if self.kind == "gap" and (self.windows > 1 or self.decay < 1.0):
+            raise ValueError("kind 'gap' forgets by `rate`; leave `decay` and `windows` at 1")
+        return self
 
 
 class HardNegativesConfig(Section):
