@@ -59,6 +59,8 @@ class ItemSage(tfrs.Model):
     def __init__(self, config: Config, data: PreparedData):
         check_loss(config.loss, config.training.random_negatives)
         super().__init__(name="itemsage")
+        # All replicas say the same of a step; Keras would add it up.
+        self.distribute_reduction_method = "first"
         self.config = config
         self.batches = TrainingBatches(data, config)
         vocabulary = Vocabulary.load(data.vocabulary_folder)

@@ -9,7 +9,7 @@ def gather(tensor: tf.Tensor) -> tf.Tensor:
     The gradient adds up what every replica says of a row and goes back to the replica that the row came from.
     """
     context = _context()
-    return tensor if context is None else context.all_gather(tensor, axis=0)
+    return tensor if context is None else _with_dense_gradient(context.all_gather(tensor, axis=0))
 
 
 def total(tensor: tf.Tensor) -> tf.Tensor:
@@ -25,6 +25,12 @@ def first_row(rows: tf.Tensor) -> tf.Tensor:
         return tf.constant(0)
     counts = gather(tf.reshape(rows, [1]))
     return tf.reduce_sum(counts[: context.replica_id_in_sync_group])
+
+
+@tf.custom_gradient
+def _with_dense_gradient(tensor: tf.Tensor):
+    # The gradient of all_gather does not take IndexedSlices, which any gather from its result would hand it.
+    return tf.identity(tensor), tf.convert_to_tensor
 
 
 def _context() -> tf.distribute.ReplicaContext | None:

@@ -51,7 +51,8 @@ def gradients_of(
     upstream, gradients = tape.gradient(loss, [vectors, list(variables)])
     for name, part in features.items():
         if upstream[name] is not None:
-            own = _chunk_gradients(embed[name], part, upstream[name], variables, chunk_size, generators, states[name])
+            whole = tf.convert_to_tensor(upstream[name])
+            own = _chunk_gradients(embed[name], part, whole, variables, chunk_size, generators, states[name])
             gradients = [_add(left, right) for left, right in zip(gradients, own, strict=True)]
     return loss, other, gradients
 
