@@ -35,7 +35,7 @@ class ExactFrequency(Counters):
             )
         ids = integer_ids(ids)
         # Without this an id past the end would count as one of the next window.
-        message = f"{self.name}: ids must be in [0, {self._size})"
-        tf.debugging.assert_non_negative(ids, message)
-        tf.debugging.assert_less(ids, tf.constant(self._size, tf.int64), message)
+        inside = tf.reduce_all((ids >= 0) & (ids < self._size))
+        message = f"{self.name}: ids must be in [0, {self._size}), got:"
+        tf.raw_ops.Assert(condition=inside, data=[message, ids], summarize=20)
         return ids
