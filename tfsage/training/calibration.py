@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from tfsage.losses.frequency import CountMinSketch, ExactFrequency, GapEstimator
 
@@ -156,6 +154,10 @@ def summarize(error: np.ndarray, tracked: TrackedIds) -> dict[str, float]:
 
 def _scatter(exact: np.ndarray, estimated: np.ndarray) -> np.ndarray:
     """A picture, uint8 [height, width, 4]."""
+    # Loaded on first use, since it takes a second.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.axline((exact.max(), exact.max()), slope=1, color="0.6", linewidth=1)
