@@ -1,6 +1,7 @@
 """Multi-task training batches (ItemSage §3.5 and fig. 4)."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -8,8 +9,10 @@ import tensorflow as tf
 from tfsage.config import Config, TaskConfig
 from tfsage.data.features import ProductFeatures
 from tfsage.data.known_positives import KnownPositives
-from tfsage.data.permutation import mix64, permute, uniform
+from tfsage.data.permutation import mix64, uniform
 from tfsage.data.prepared import PreparedData
+from tfsage.data.readers import Reader, Shuffle, StoreReader, Stream
+from tfsage.data.records import RecordReader, choose_reader
 from tfsage.data.sources import PairRows, pair_source
 
 
@@ -43,6 +46,8 @@ class TrainingBatches:
         left_out: names of the optional tasks that have none.
         total_steps: steps of all phases.
         hard_negatives: mined ones of some steps, or None; set between epochs.
+        product_features: where features are read from, `store` or `records`. Records are made when the first batch is
+            asked for, if they are not there.
     """
 
     def __init__(self, data: PreparedData, config: Config):
@@ -50,13 +55,14 @@ class TrainingBatches:
         self.tasks: list[TaskConfig] = [task for task, source in sources if source]
         self.left_out: list[str] = [task.name for task, source in sources if not source]
         self._sources = [source for _, source in sources if source]
-        self._catalog_size = data.product_count
+        self._data = data
         self._seed = config.training.seed
         self.hard_negatives = None
         self._negatives = _negatives_per_step(config)
         self._query_towers = sorted({task.query_tower for task in self.tasks})
         self._pools = sorted({task.candidate_tower for task in self.tasks})
         self._features = {pool: product_features(data, config.towers[pool]) for pool in self._pools}
+        self.product_features = choose_reader(config.training.product_features, self._features)
         self._known = {pool: self._known_positives(pool) for pool in self._pools}
         self._raw_names = {t.query_tower: _raw_name(config.towers[t.query_tower].kind) for t in self.tasks}
         self._phases = [(p.steps, self._pairs_per_task(p.tasks, config)) for p in config.training.phases]
@@ -65,14 +71,15 @@ class TrainingBatches:
     def __call__(self, step: int, part: int = 0, parts: int = 1) -> dict:
         """The batch of one step, or one of its equal parts, as NumPy arrays."""
         counts, taken = self._position(step)
+        drawn = [s.next(int(first), int(count)) for s, first, count in zip(self._pairs, taken, counts, strict=True)]
         slots = {place: np.arange(*_share(int(count), part, parts)) for place, count in enumerate(counts)}
-        rows = {place: self._take(place, own, int(taken[place]), step) for place, own in slots.items()}
+        rows = {place: self._take(place, own, drawn[place].row[own], step) for place, own in slots.items()}
         queries, first_row, query_keys = self._queries(rows, slots, step)
         candidates, pairs, candidate_keys = {}, {}, {}
         for pool in self._pools:
             members = [place for place in self._order() if self.tasks[place].candidate_tower == pool]
-            everything = self._products(members, counts, taken)
-            negatives = self._generator(step, -1).integers(self._catalog_size, size=self._negatives, dtype=np.int64)
+            everything = np.concatenate([self._sources[place].products(drawn[place].row) for place in members])
+            negatives = self._catalog[pool].next(step * self._negatives, self._negatives)
             own_negatives = np.arange(*_share(self._negatives, part, parts))
             starts = np.cumsum(counts[members]) - counts[members]
             own_rows = np.concatenate([start + slots[place] for start, place in zip(starts, members, strict=True)])
@@ -84,9 +91,11 @@ class TrainingBatches:
             task = np.repeat(np.array(members, np.int32), [len(slots[place]) for place in members])
             hide = {f"hide_{group}": self._hidden(members, task, group, keys) for group in ("images", "text")}
             positive = np.concatenate([rows[place].product for place in members])
-            negative = negatives[own_negatives]
+            negative = negatives.row[own_negatives]
             query_id = np.concatenate([rows[place].query_id for place in members])
-            candidates[pool] = self._features[pool](np.concatenate([positive, negative, hard_id]), **hide)
+            read = [*(drawn[place].at(slots[place]) for place in members), negatives.at(own_negatives)]
+            products = np.concatenate([positive, negative, hard_id])
+            candidates[pool] = self._reader.features(pool, read, products, **hide)
             candidate_keys[pool] = keys
             pairs[pool] = {
                 "query_row": np.concatenate([first_row[p] + np.arange(len(slots[p]), dtype=np.int32) for p in members]),
@@ -95,7 +104,7 @@ class TrainingBatches:
                 "weight": np.concatenate([rows[place].weight for place in members]),
                 "task": task,
                 "negative_id": negative,
-                "known": self._known[pool].find(query_id, positive, np.concatenate([everything, negatives])),
+                "known": self._known[pool].find(query_id, positive, np.concatenate([everything, negatives.row])),
                 "hard_row": hard_row,
                 "hard_id": hard_id,
             }
@@ -135,7 +144,25 @@ class TrainingBatches:
             dtype = tf.string if value.dtype == object else value.dtype
             return tf.TensorSpec([None, *value.shape[1:]], dtype)
 
-        return tf.nest.map_structure(spec, self(0))
+        # One of so many parts has no row, so that nothing is read.
+        return tf.nest.map_structure(spec, self(0, 0, 1 << 40))
+
+    @cached_property
+    def _reader(self) -> Reader:
+        if self.product_features == "records":
+            return RecordReader(self._data, self._features)
+        return StoreReader(self._features, self._data.product_count)
+
+    @cached_property
+    def _pairs(self) -> list[Stream]:
+        members = enumerate(zip(self.tasks, self._sources, strict=True))
+        return [self._reader.pairs(task, source, self._stream(place)) for place, (task, source) in members]
+
+    @cached_property
+    def _catalog(self) -> dict[str, Stream]:
+        if not self._negatives:
+            return {pool: Shuffle(1, 0) for pool in self._pools}
+        return {pool: self._reader.catalog(pool, self._stream(-1)) for pool in self._pools}
 
     def _known_positives(self, pool: str) -> KnownPositives:
         members = zip(self.tasks, self._sources, strict=True)
@@ -159,25 +186,10 @@ class TrainingBatches:
             taken += steps * counts
         raise IndexError(f"training ends after {self.total_steps} steps")
 
-    def _take(self, place: int, slots: np.ndarray, taken: int, step: int) -> PairRows:
+    def _take(self, place: int, slots: np.ndarray, index: np.ndarray, step: int) -> PairRows:
         keys = mix64(np.uint64(self._stream(step, place)) ^ slots.astype(np.uint64))
-        rows = self._sources[place].take(self._index(place, taken + slots), keys)
+        rows = self._sources[place].take(index, keys)
         return rows._replace(weight=rows.weight * np.float32(self.tasks[place].weight))
-
-    def _index(self, place: int, position: np.ndarray) -> np.ndarray:
-        """Which pairs of a task stand at some positions of its endless stream of epochs."""
-        size = self._sources[place].size
-        epoch, index = np.divmod(position, size)
-        for number in np.unique(epoch):
-            chosen = epoch == number
-            index[chosen] = permute(index[chosen], size, self._stream(int(number), place))
-        return index
-
-    def _products(self, members: list[int], counts: np.ndarray, taken: np.ndarray) -> np.ndarray:
-        """The positives of a whole batch, of all its parts: int64 [P]."""
-        positions = [taken[place] + np.arange(counts[place]) for place in members]
-        indices = [self._index(place, own) for place, own in zip(members, positions, strict=True)]
-        return np.concatenate([self._sources[p].products(own) for p, own in zip(members, indices, strict=True)])
 
     def _hard(self, pool: str, step: int, row_place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.hard_negatives is None:
@@ -219,9 +231,6 @@ class TrainingBatches:
         for number in numbers:
             value = mix64(value ^ np.uint64(number & 0xFFFFFFFFFFFFFFFF))
         return int(value)
-
-    def _generator(self, step: int, stream: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=self._stream(step, stream)))
 
 
 def product_features(data: PreparedData, tower) -> ProductFeatures:

@@ -24,15 +24,20 @@ class ProductFeatures:
         slots: int = 20,
         image_dimension: int = 256,
     ):
+        self.text_fields = tuple(text_fields)
+        self.image_column, self.slots, self.image_dimension = image_column, slots, image_dimension
         self._tokens = data.tokens
         self._stored_fields = len(data.text_fields)
         places = {field: place for place, field in enumerate(data.text_fields)}
         self._fields = np.array([places.get(field, -1) for field in text_fields], np.int64)
-        self._with_images = image_column is not None
-        self._image_dimension = image_dimension
         stored = image_column in data.manifest["embedding_columns"]
         self._images = data.images(image_column) if stored else None
-        self._slots = slots
+
+    @property
+    def store_bytes(self) -> dict[str, int]:
+        """Bytes of the stores that the features are gathered from, by name."""
+        stores = {"tokens": self._tokens if self._fields.size else None, self.image_column: self._images}
+        return {name: store.values.nbytes + store.offsets.nbytes for name, store in stores.items() if store is not None}
 
     def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
         """Features of the products at `rows` (int64 [n]); rows where a `hide` mask (bool [n]) is true lose that group.
@@ -48,13 +53,13 @@ class ProductFeatures:
                 absent = absent | hide_text[:, None]
             stored = rows[:, None] * self._stored_fields + self._fields
             features["token_ids"], features["token_lengths"] = _gather(self._tokens, stored, absent)
-        if self._with_images and self._images is None:
-            features["images"] = np.zeros((0, self._image_dimension), np.float32)
+        if self.image_column is not None and self._images is None:
+            features["images"] = np.zeros((0, self.image_dimension), np.float32)
             features["image_lengths"] = np.zeros(len(rows), np.int32)
         elif self._images is not None:
             absent = np.zeros(len(rows), bool) if hide_images is None else hide_images
             values, lengths = _gather(self._images, rows, absent)
-            features["images"], features["image_lengths"] = _keep_first(values, lengths, self._slots)
+            features["images"], features["image_lengths"] = _keep_first(values, lengths, self.slots)
         return features
 
 

@@ -1,11 +1,13 @@
 """A random permutation of [0, size) that is computed point by point, so that it needs no memory and no state."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 _ROUNDS = 6
 
 
-def permute(index: np.ndarray, size: int, seed: int) -> np.ndarray:
+def permute(index: np.ndarray, size: int | np.ndarray, seed: int | np.ndarray) -> np.ndarray:
     """The image of each index under a pseudo-random permutation of [0, size) chosen by `seed`.
 
     A Feistel network over the smallest even number of bits that covers `size`, walked along its cycles until the
@@ -13,19 +15,33 @@ def permute(index: np.ndarray, size: int, seed: int) -> np.ndarray:
 
     Args:
         index: int64 [n], each in [0, size).
-        size: number of elements, at least 1.
-        seed: chooses the permutation.
+        size: number of elements, at least 1; one for all, or one for each index.
+        seed: chooses the permutation; one for all, or one for each index (uint64 [n]).
 
     Returns:
         int64 [n], each in [0, size); distinct indices have distinct images.
     """
-    half = np.uint64(max(1, (max(size - 1, 1).bit_length() + 1) // 2))
-    keys = mix64(np.arange(_ROUNDS, dtype=np.uint64) + mix64(np.uint64(seed)))
-    value = _feistel(np.asarray(index, np.int64).astype(np.uint64), half, keys)
-    outside = np.flatnonzero(value >= size)
+    return _walk(_feistel, index, size, seed)
+
+
+def unpermute(image: np.ndarray, size: int | np.ndarray, seed: int | np.ndarray) -> np.ndarray:
+    """The inverse of `permute`: the index of each image, int64 [n]."""
+    return _walk(_feistel_inverse, image, size, seed)
+
+
+def _walk(step: Callable, index: np.ndarray, size: int | np.ndarray, seed: int | np.ndarray) -> np.ndarray:
+    """Applies `step` to each index, and again for as long as the value is not below `size`."""
+    value = np.array(index, np.int64).astype(np.uint64)
+    size = np.asarray(size, np.uint64)
+    keys = mix64(np.arange(_ROUNDS, dtype=np.uint64) + mix64(np.asarray(seed, np.uint64))[..., None])
+    # The exponent of size − 1 as a floating-point number is its number of bits.
+    half = np.maximum(1, (np.frexp(np.maximum(size, 2) - 1.0)[1] + 1) // 2).astype(np.uint64)
+    outside = np.arange(len(value))
     while outside.size:
-        value[outside] = _feistel(value[outside], half, keys)
-        outside = outside[value[outside] >= size]
+        own = [part if not part.ndim else part[outside] for part in (half, size)]
+        own_keys = keys if keys.ndim == 1 else keys[outside]
+        value[outside] = step(value[outside], own[0], own_keys)
+        outside = outside[value[outside] >= own[1]]
     return value.astype(np.int64)
 
 
@@ -43,9 +59,17 @@ def uniform(keys: np.ndarray) -> np.ndarray:
     return (mix64(keys) >> np.uint64(11)) * 2.0**-53
 
 
-def _feistel(value: np.ndarray, half: np.uint64, keys: np.ndarray) -> np.ndarray:
+def _feistel(value: np.ndarray, half: np.ndarray, keys: np.ndarray) -> np.ndarray:
     mask = (np.uint64(1) << half) - np.uint64(1)
     left, right = value >> half, value & mask
-    for key in keys:
+    for key in np.moveaxis(keys, -1, 0):
         left, right = right, left ^ (mix64(right ^ key) & mask)
+    return (left << half) | right
+
+
+def _feistel_inverse(value: np.ndarray, half: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    left, right = value >> half, value & mask
+    for key in np.moveaxis(keys, -1, 0)[::-1]:
+        left, right = right ^ (mix64(left ^ key) & mask), left
     return (left << half) | right

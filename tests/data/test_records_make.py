@@ -1,0 +1,144 @@
+import fcntl
+import shutil
+import threading
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+from tests.data.tiny import tiny_config, tiny_shop, write_tables
+from tfsage.data.features import ProductFeatures
+from tfsage.data.prepare import prepare
+from tfsage.data.prepared import PreparedData
+from tfsage.data.records import choose_reader, make
+from tfsage.data.records.choice import MEMORY_SHARE, usable_memory
+from tfsage.data.records.fingerprint import fingerprint
+from tfsage.data.records.make import open_or_make
+from tfsage.data.records.record import decode_ids
+from tfsage.data.records.spill import Spill
+from tfsage.errors import TfsageError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    prepare(write_tables(folder / "tables", tiny_shop()), tiny_config(), folder / "data")
+    return PreparedData(folder / "data")
+
+
+def made(data, folder, products=(3, 1, 1, 5)):
+    gather = ProductFeatures(data, ("title",), "image_embeddings", 20, 4)
+    return open_or_make(folder, lambda: np.array(products), gather, "a stream", {"about": "a test"})
+
+
+def ids(shards):
+    lanes = range(shards.layout.lanes)
+    return [pair for lane in lanes for pair in decode_ids(shards.block(0, lane)).tolist()]
+
+
+@pytest.mark.parametrize("memory", [1, 40, 1000, 1 << 20])
+def test_rows_leave_a_spill_by_bucket_in_the_order_of_their_keys(tmp_path, memory):
+    rng, rows = np.random.default_rng(0), {bucket: {} for bucket in range(5)}
+    spill = Spill(tmp_path, memory)
+    for key in rng.permutation(100).tolist():
+        row = rng.bytes(rng.integers(0, 30))
+        rows[key % 4][key] = row
+        spill.add(key % 4, key, row)
+    assert (len(list(tmp_path.iterdir())) > 0) == (memory < 1 << 20)
+    for bucket, own in rows.items():
+        assert spill.take(bucket) == [own[key] for key in sorted(own)]
+        assert spill.take(bucket) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_have_the_rows_and_their_products(data, tmp_path):
+    shards = made(data, tmp_path / "records" / "stream")
+    assert sorted(ids(shards)) == [[0, 3], [1, 1], [2, 1], [3, 5]]
+
+
+def test_records_are_made_once(data, tmp_path, monkeypatch):
+    folder = tmp_path / "records" / "stream"
+    made(data, folder)
+    monkeypatch.setattr(make, "_make", None)
+    made(data, folder)
+
+
+def test_one_process_makes_records_while_another_waits(data, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "records" / "stream"
+    first, second = made(data, tmp_path / "other" / "stream"), []
+    (tmp_path / "records").mkdir()
+    with (tmp_path / "records" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = threading.Event()
+        monkeypatch.setattr(make.console, "print", lambda text: waiting.set() if "Waiting" in text else None)
+        thread = threading.Thread(target=lambda: second.append(made(data, folder)))
+        thread.start()
+        assert waiting.wait(60) and thread.is_alive() and not folder.exists()
+        # What the other has made by the time it lets go is taken as it is.
+        shutil.copytree(first.folder, folder)
+        monkeypatch.setattr(make, "_make", None)
+    thread.join(60)
+    assert ids(second[0]) == ids(first)
+
+
+def test_what_a_killed_process_left_is_cleared_away(data, tmp_path):
+    leftover = tmp_path / "records" / ".stream.partial-1234567"
+    leftover.mkdir(parents=True)
+    (leftover / "shard-00000-of-00009.tfrecord").write_bytes(b"half")
+    made(data, tmp_path / "records" / "stream")
+    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == [".lock", "stream"]
+
+
+def test_a_full_disk_is_named_before_anything_is_written(data, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(free=100))
+    with pytest.raises(TfsageError, match="records of a stream take .* GB are free; .*product_features: store"):
+        made(data, tmp_path / "records" / "stream")
+    assert not (tmp_path / "records" / "stream").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(data, tmp_path):
+    (tmp_path / "records").write_text("a file")
+    with pytest.raises(TfsageError, match="cannot be written.*product_features: store"):
+        made(data, tmp_path / "records" / "stream")
+
+
+def test_auto_is_records_once_the_stores_are_larger_than_a_share_of_memory(data):
+    features = {
+        "product": ProductFeatures(data, ("title",), "image_embeddings", 20, 4),
+        "other": ProductFeatures(data, ("colors",), "image_embeddings", 20, 4),
+    }
+    stores = [data.tokens, data.images()]
+    size = sum(store.values.nbytes + store.offsets.nbytes for store in stores)
+    memory = int(size / MEMORY_SHARE)
+    assert choose_reader("auto", features, memory + 2) == "store"
+    assert choose_reader("auto", features, memory - 2) == "records"
+    assert choose_reader("store", features, 0) == "store"
+    assert choose_reader("records", features, 1 << 60) == "records"
+    # Without images only the tokens count.
+    assert choose_reader("auto", {"product": ProductFeatures(data, ("title",))}, memory - 2) == "store"
+
+
+def test_a_container_has_the_memory_of_its_limit(tmp_path):
+    physical, limit = usable_memory(tmp_path / "none"), tmp_path / "memory.max"
+    limit.write_text("max\n")
+    assert usable_memory(limit) == physical > 1 << 28
+    limit.write_text("1000000\n")
+    assert usable_memory(limit) == 1_000_000
+
+
+def test_the_fingerprint_changes_with_any_store_or_pair(data, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(data.folder, folder)
+    copy, before = PreparedData(folder), fingerprint(data)
+    assert fingerprint(copy) == before
+    (folder / "wordpiece.txt").write_text("made later, by training")
+    assert fingerprint(copy) == before
+    seen = {before}
+    names = ["stores/product/vectors/image_embeddings/values.npy", "pairs_train.parquet", "manifest.json"]
+    for name in names:
+        content = bytearray((folder / name).read_bytes())
+        content[-7] ^= 1
+        (folder / name).write_bytes(content)
+        seen.add(fingerprint(copy))
+    assert len(seen) == 4

@@ -1,0 +1,101 @@
+"""One record: a row of a stream, joined to the features of its product.
+
+A record is a string of little-endian 32-bit words:
+
+    row (int64, 2 words) · product (int64, 2 words) · length of each of F text fields (F words) · images I (1 word)
+    · token ids, field by field (int32) · image vectors (float32, I · D words)
+
+so that in TensorFlow `tf.io.decode_raw(record, tf.int32)` gives the words, and `tf.bitcast(words, tf.float32)` the
+vectors. `row` is the row's place in its stream (a task's pairs, or the catalog), `product` its row of the catalog.
+Every record of a stream has the same F and D, which stand in its manifest.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfsage.data.features import ProductFeatures
+
+_WORD = 4
+_IDS = 4
+"""Words of `row` and `product`."""
+
+
+class Shape(NamedTuple):
+    """What all records of a stream have in common.
+
+    Attributes:
+        fields: text fields, F.
+        dimension: of an image's vector, D; 0 where the stream has no images.
+    """
+
+    fields: int
+    dimension: int
+
+
+def record_shape(features: ProductFeatures) -> Shape:
+    """The shape of records that are joined to some features."""
+    return Shape(len(features.text_fields), features.image_dimension if features.image_column is not None else 0)
+
+
+def encode(rows: np.ndarray, products: np.ndarray, features: dict[str, np.ndarray], shape: Shape) -> list[bytes]:
+    """The records of some rows, int64 [n], whose products have `features` (as from `ProductFeatures`)."""
+    tokens, images = _lengths(features, len(rows), shape)
+    head = np.empty((len(rows), _IDS + shape.fields + 1), "<i4")
+    head[:, :_IDS] = np.stack([rows, products], 1).astype("<i8").view("<i4")
+    head[:, _IDS:-1], head[:, -1] = tokens, images
+    parts = [
+        _split(head, np.ones(len(rows), np.int64)),
+        _split(features.get("token_ids", np.zeros(0)).astype("<i4", copy=False), tokens.sum(1)),
+        _split(features.get("images", np.zeros(0)).astype("<f4", copy=False), images),
+    ]
+    return [b"".join(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def decode_ids(records: list[memoryview]) -> np.ndarray:
+    """Row and product of some records, int64 [n, 2]."""
+    return np.frombuffer(b"".join([record[: _IDS * _WORD] for record in records]), "<i8").reshape(-1, 2)
+
+
+def decode_features(
+    records: list[memoryview], shape: Shape, hide_images: np.ndarray, hide_text: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The features of some records, as `ProductFeatures` gives them; where a `hide` mask (bool [n]) is true, none.
+
+    Returns:
+        token_ids int32 [T] and token_lengths int32 [n, F] if there are text fields; with images also images
+        float32 [I, D] and image_lengths int32 [n].
+    """
+    start, end = _IDS * _WORD, (_IDS + shape.fields + 1) * _WORD
+    lengths = np.frombuffer(b"".join([record[start:end] for record in records]), "<i4")
+    lengths = lengths.reshape(len(records), shape.fields + 1)
+    tokens, images = lengths[:, :-1] * ~hide_text[:, None], lengths[:, -1] * ~hide_images
+    middle = end + lengths[:, :-1].sum(1) * _WORD
+    features = {}
+    if shape.fields:
+        features["token_ids"] = _join(records, np.full(len(records), end), tokens.sum(1), "<i4")
+        features["token_lengths"] = tokens.astype(np.int32, copy=False)
+    if shape.dimension:
+        features["images"] = _join(records, middle, images * shape.dimension, "<f4").reshape(-1, shape.dimension)
+        features["image_lengths"] = images.astype(np.int32, copy=False)
+    return features
+
+
+def _lengths(features: dict[str, np.ndarray], rows: int, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    none = np.zeros((rows, shape.fields), np.int32)
+    return features.get("token_lengths", none), features.get("image_lengths", np.zeros(rows, np.int32))
+
+
+def _split(values: np.ndarray, lengths: np.ndarray) -> list[memoryview]:
+    """The bytes of consecutive stretches of `values` (along its first axis)."""
+    width = values.itemsize * int(np.prod(values.shape[1:]))
+    ends = (np.cumsum(lengths, dtype=np.int64) * width).tolist()
+    raw = memoryview(np.ascontiguousarray(values)).cast("B") if values.size else memoryview(b"")
+    return [raw[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _join(records: list[memoryview], starts: np.ndarray, words: np.ndarray, dtype: str) -> np.ndarray:
+    """`words[i]` words of every record, from byte `starts[i]` on, one after the other."""
+    ends = (starts + words * _WORD).tolist()
+    raw = bytearray().join([record[s:e] for record, s, e in zip(records, starts.tolist(), ends, strict=True)])
+    return np.frombuffer(raw, dtype)
