@@ -107,7 +107,7 @@ class Counters(tf.Module):
     def _forget_if_due(self) -> None:
         if self._aging is None:
             return
-        due = (self._updates > 0) & (self._updates % self._aging.every == 0)
+        due = self._updates % self._aging.every == 0
         tf.cond(due, self._shrink if isinstance(self._aging, Decay) else self._drop_oldest, lambda: None)
 
     def _shrink(self) -> None:
