@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tfsage.config.section import Rate, Section
 
@@ -10,8 +10,10 @@ from tfsage.config.section import Rate, Section
 class VariableGroupConfig(Section):
     """Variables that are trained in a way of their own: those whose path matches the pattern `variables`.
 
-    A variable's path is its tower's name and its own name, such as `text/head/kernel`; `*` matches anything.
-    What is left out is as for the other variables.
+    A variable's path is its tower's name, the layers on the way, and its own name, such as
+    `product/head/linear/kernel`; `*` matches anything, slashes too. A pattern that matches nothing is an error that
+    lists all paths. A variable belongs to the first group that matches it. What is left out is as for the other
+    variables; `frozen` variables are not trained at all.
     """
 
     variables: str
@@ -19,19 +21,42 @@ class VariableGroupConfig(Section):
     weight_decay: float | None = Field(default=None, ge=0.0)
     frozen: bool = False
 
+    @model_validator(mode="after")
+    def _says_one_thing(self):
+        trained = self.learning_rate is not None or self.weight_decay is not None
+        if self.frozen and trained:
+            raise ValueError(f"group {self.variables!r}: frozen variables have no learning_rate and no weight_decay")
+        if not self.frozen and not trained:
+            raise ValueError(f"group {self.variables!r}: say learning_rate, weight_decay or frozen: true")
+        return self
+
 
 class OptimizerConfig(Section):
-    """One optimizer for the hash tables, one for everything else; linear warm-up, then cosine to `final_scale`."""
+    """One optimizer for the hash tables, one for everything else; linear warm-up, then cosine to `final_scale`.
+
+    `kind`: `adamw`, or `lamb` for batches of thousands. `tables`: `row_wise_adagrad` has one number of state per row,
+    `lazy_adam` two per weight; neither costs more than the rows that a batch touches. `table_learning_rate`: when
+    left out, 0.05 for row-wise Adagrad, and `learning_rate` for lazy Adam. `weight_decay` is decoupled, and for
+    matrices only: never for biases, norms, the temperature or a hash table. `clip_norm`: the largest norm of all
+    gradients together, over all replicas; null lets any pass.
+    """
 
     kind: Literal["adamw", "lamb"] = "adamw"
     tables: Literal["row_wise_adagrad", "lazy_adam"] = "row_wise_adagrad"
     learning_rate: PositiveFloat = 1e-3
-    table_learning_rate: PositiveFloat = 0.05
+    table_learning_rate: PositiveFloat | None = None
     weight_decay: float = Field(default=0.0, ge=0.0)
     groups: tuple[VariableGroupConfig, ...] = ()
     warmup_steps: NonNegativeInt = 100
     final_scale: Rate = 0.1
     clip_norm: PositiveFloat | None = 1.0
+
+    @property
+    def rate_of_tables(self) -> float:
+        """The peak learning rate of the hash tables."""
+        if self.table_learning_rate is not None:
+            return self.table_learning_rate
+        return 0.05 if self.tables == "row_wise_adagrad" else self.learning_rate
 
 
 class PhaseConfig(Section):

@@ -18,7 +18,12 @@ def sum_duplicates(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | Distin
     if not isinstance(gradient, tf.IndexedSlices) or isinstance(gradient, DistinctSlices):
         return gradient
     rows, positions = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, positions, tf.size(rows))
+    # Most gradients have no repeated row; then `rows` are the indices as they come.
+    values = tf.cond(
+        tf.size(rows) == tf.size(positions),
+        lambda: gradient.values,
+        lambda: tf.math.unsorted_segment_sum(gradient.values, positions, tf.size(rows)),
+    )
     return DistinctSlices(values, rows, gradient.dense_shape)
 
 
@@ -31,7 +36,9 @@ def clip_by_global_norm(
         gradients: dense or `DistinctSlices`: with repeated rows the norm would not be that of the gradient.
         clip_norm: the largest norm let through.
     """
-    norm = tf.sqrt(2.0 * tf.add_n([tf.cast(tf.nn.l2_loss(_values(g)), tf.float32) for g in gradients]))
+    # float32 holds the sum also where a gradient is of half precision.
+    precise = tf.float64 if any(g.dtype == tf.float64 for g in gradients) else tf.float32
+    norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(tf.cast(_values(g), precise)) for g in gradients]))
     scale = clip_norm / tf.maximum(norm, clip_norm)
     return [_with_values(g, _values(g) * tf.cast(scale, g.dtype)) for g in gradients]
 

@@ -1,0 +1,120 @@
+"""The same global gradients given to optimizers on a number of replicas, run as a program.
+
+python -m tests.training.replicated_optimizers REPLICAS OUT.npz
+"""
+
+import sys
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+import tfsage  # noqa: F401
+from tests.training.tables import results_as_long_as
+from tfsage.training.optimizers import CompositeOptimizer, Lamb, LazyAdam, RowWiseAdagrad
+from tfsage.training.schedule import WarmupCosine
+
+ROWS, WIDTH, STEPS, PARTS = 54_321, 2, 3, 4
+CASES = {
+    f"{table.__name__} clip {clip_norm}": (table, clip_norm)
+    for table in (RowWiseAdagrad, LazyAdam)
+    for clip_norm in (None, 0.5)
+}
+SHARES = {1: [4], 2: [2, 2], 4: [1, 1, 1, 1]}
+"""How many of the parts of a gradient each replica has."""
+
+
+def parts(step: int) -> list[dict[str, np.ndarray]]:
+    """A global gradient in parts that add up to it: row 0 in every part that has any, rows repeated inside a part.
+
+    In step 1 the last part has no slices at all, in step 2 only the first has some; in step 1 that leaves a
+    replica of four without slices, in step 2 one of two.
+    """
+    generator = np.random.default_rng(step)
+    sizes = [[5, 3, 6, 4], [5, 7, 3, 0], [9, 0, 0, 0]][step]
+    found = []
+    for size in sizes:
+        rows = np.concatenate([[0, 0], generator.integers(0, 8, size)])[:size]
+        found.append(
+            {
+                "rows": rows.astype(np.int32),
+                "values": generator.normal(size=(size, WIDTH)),
+                "matrix": generator.normal(size=(3, 2)),
+                "bias": generator.normal(size=(2,)),
+                "scalar": generator.normal(size=()),
+            }
+        )
+    return found
+
+
+def shares(step: int, replicas: int) -> list[dict[str, np.ndarray]]:
+    """What each replica has of the gradient of a step."""
+    whole, own, first = parts(step), [], 0
+    for count in SHARES[replicas]:
+        mine = whole[first : first + count]
+        together = {name: np.concatenate([part[name] for part in mine]) for name in ("rows", "values")}
+        own.append(together | {name: sum(part[name] for part in mine) for name in ("matrix", "bias", "scalar")})
+        first += count
+    return own
+
+
+def run(strategy: tf.distribute.Strategy, table: type, clip_norm: float | None) -> dict[str, np.ndarray]:
+    """The weights after all steps. Raises if a replica has others, or if anything is as long as the table."""
+    generator = np.random.default_rng(9)
+    start = {"matrix": generator.normal(size=(3, 2)), "bias": generator.normal(size=(2,)), "scalar": np.array(0.5)}
+    start = {"table": generator.normal(size=(ROWS, WIDTH)), **start}
+    with strategy.scope():
+        variables = {name: tf.Variable(value, name=name) for name, value in start.items()}
+        groups = [
+            (table(WarmupCosine(0.125, 2, 5, 0.1)), lambda variable: variable.shape.rank and variable.shape[0] == ROWS),
+            (Lamb(WarmupCosine(0.125, 2, 5, 0.1), weight_decay=0.25), lambda variable: True),
+        ]
+        optimizer = CompositeOptimizer(groups, clip_norm)
+        optimizer.build(list(variables.values()))
+
+    def apply(rows, values, matrix, bias, scalar):
+        slices = tf.IndexedSlices(values, rows, tf.constant([ROWS, WIDTH]))
+        optimizer.apply_gradients(zip([slices, matrix, bias, scalar], variables.values(), strict=True))
+
+    def arguments(step):
+        own = [list(share.values()) for share in shares(step, strategy.num_replicas_in_sync)]
+        if len(own) == 1:
+            return [tf.constant(value) for value in own[0]]
+        return [
+            strategy.experimental_distribute_values_from_function(
+                lambda context, place=place: tf.constant(own[context.replica_id_in_sync_group][place])
+            )
+            for place in range(len(own[0]))
+        ]
+
+    @tf.function(reduce_retracing=True)
+    def step(*own):
+        strategy.run(apply, args=own)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*IndexedSlices.*")
+        for number in range(STEPS):
+            step(*arguments(number))
+        found = results_as_long_as(step.get_concrete_function(*arguments(0)), ROWS)
+        assert not found, found
+    for variable in variables.values():
+        copies = [copy.numpy() for copy in strategy.experimental_local_results(variable)]
+        assert len(copies) == strategy.num_replicas_in_sync
+        assert all(np.array_equal(copy, copies[0]) for copy in copies), variable.name
+    assert int(optimizer.iterations.numpy()) == STEPS
+    return {name: variable.numpy()[:9] if name == "table" else variable.numpy() for name, variable in variables.items()}
+
+
+def main(count: int, out: str) -> None:
+    devices = [tf.config.LogicalDeviceConfiguration()] * count
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    names = [f"CPU:{place}" for place in range(count)]
+    strategy = tf.distribute.MirroredStrategy(names) if count > 1 else tf.distribute.get_strategy()
+    found = {}
+    for case, (table, clip_norm) in CASES.items():
+        found |= {f"{case} {name}": value for name, value in run(strategy, table, clip_norm).items()}
+    np.savez(out, **found)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
