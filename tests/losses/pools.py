@@ -1,9 +1,9 @@
-"""A pool of candidates whose logits are given, for tests of the losses."""
+"""Rows and candidates whose logits are given, for tests of the losses."""
 
 import numpy as np
 import tensorflow as tf
 
-from tfsage.losses.candidates import IN_BATCH, RANDOM, Candidates
+from tfsage.losses.candidates import IN_BATCH, RANDOM, Candidates, QueryRows
 
 S = np.array([[2.0, 1.0, 0.0], [0.5, 1.5, -0.5], [0.0, 1.0, 3.0]])
 R = np.array([[0.2, -0.3], [1.0, 0.0], [-1.0, 0.5]])
@@ -12,11 +12,11 @@ U = 0.25
 """The base batch of the numeric oracles: in-batch logits, random logits, frequencies, uniform probability."""
 
 
-def pool(in_batch, p, random=None, u=U, ids=None, random_ids=None, query_ids=None):
-    """Queries, query ids and candidates such that scaled_logits gives `in_batch` [B, P] beside `random` [B, N].
+def pool(in_batch, p, random=None, u=U, ids=None, random_ids=None, query_ids=None, weight=None):
+    """Rows and candidates with logits `in_batch` [B, P] beside `random` [B, N] at scale 1.
 
     With the rows of the identity matrix as queries, the embeddings are the columns of the logit matrix. Ids are
-    distinct unless given.
+    distinct unless given; row i belongs to column i.
     """
     rows, positives = np.shape(in_batch)
     logits = np.asarray(in_batch) if random is None else np.concatenate([in_batch, random], axis=1)
@@ -32,4 +32,11 @@ def pool(in_batch, p, random=None, u=U, ids=None, random_ids=None, query_ids=Non
         log_q=tf.constant(np.log(np.concatenate([p, np.full(negatives, u)])), tf.float64),
         weight=tf.ones([logits.shape[1]], tf.float64),
     )
-    return tf.eye(rows, dtype=tf.float64), tf.constant(query_ids[:rows], tf.int64), candidates
+    queries = QueryRows(
+        embedding=tf.eye(rows, dtype=tf.float64),
+        query_id=tf.constant(query_ids[:rows], tf.int64),
+        positive=tf.range(rows),
+        weight=tf.ones([rows], tf.float64) if weight is None else tf.constant(weight, tf.float64),
+        conditional_log_q=tf.zeros([rows], tf.float64),
+    )
+    return queries, candidates

@@ -24,6 +24,8 @@ class Candidates(NamedTuple):
         source: int32 [n], `IN_BATCH` or `RANDOM`.
         log_q: floating [n]: log of the probability that one slot of the candidate's own source holds this entity:
             for a positive, its frequency among the positives of training; for a random negative, −log |catalog|.
+            With `proposal: mixture`, for every candidate that of one slot of the whole pool (`mixture_log_q`). With
+            the gap estimator, for a positive the probability that the batch holds the entity at all.
         weight: floating [n]: the weight of the pair that a positive belongs to; unused for random negatives.
     """
 
@@ -34,10 +36,12 @@ class Candidates(NamedTuple):
     log_q: tf.Tensor
     weight: tf.Tensor
 
-    def split(self) -> tuple["Candidates", "Candidates"]:
-        """The in-batch candidates and the random negatives."""
+    def of(self, source: int | None) -> "Candidates":
+        """The candidates of one source, or all of them."""
+        if source is None:
+            return self
         in_batch = tf.math.count_nonzero(self.source == IN_BATCH, dtype=tf.int32)
-        return Candidates(*(part[:in_batch] for part in self)), Candidates(*(part[in_batch:] for part in self))
+        return Candidates(*(part[:in_batch] if source == IN_BATCH else part[in_batch:] for part in self))
 
 
 class QueryRows(NamedTuple):
@@ -77,10 +81,13 @@ class HardNegatives(NamedTuple):
 class RowLosses(NamedTuple):
     """The loss of a batch, and what a person wants to see of it.
 
+    All are float32, or float64 when the queries are; only the total has a gradient.
+
     Attributes:
-        total: scalar, Σ w ℓ over the rows; the only one with a gradient. Float32, or float64 when the queries are.
+        total: scalar, Σ w ℓ over the rows.
         rows: [B], ℓ.
-        negatives: float32 [B], how many negatives each row had after masking, all terms together.
+        negatives: [B], how many negatives each row had after masking, all terms together; the copies of an entity
+            count as one where duplicates are left out.
         uncertainty: [B], 1 − P̂(positive), the mean over the terms.
     """
 

@@ -5,19 +5,33 @@ import tensorflow_recommenders as tfrs
 
 from tfsage.config import LossConfig
 from tfsage.losses.candidates import Candidates, HardNegatives, QueryRows, RowLosses
-from tfsage.losses.sampled_softmax import in_batch_rows, mixed_rows, random_rows, weighted_mean
+from tfsage.losses.hard_negatives import hard_negative_rows
+from tfsage.losses.masks import other_positives
+from tfsage.losses.prefixes import leading
+from tfsage.losses.sampled_softmax import row_losses
 from tfsage.losses.temperature import Temperature
-from tfsage.losses.validation import check_loss
+from tfsage.losses.terms import Term, in_batch_term, mixed_term, random_term
+from tfsage.losses.validation import check_dimension, check_loss
+
+_TERMS = {
+    "in_batch": [in_batch_term],
+    "random": [random_term],
+    "sum": [in_batch_term, random_term],
+    "mixed": [mixed_term],
+}
 
 
 class SampledSoftmaxTask(tfrs.tasks.Retrieval):
     """Retrieval with sampled softmax and logQ correction (ItemSage §3.4).
 
-    `negatives` chooses the loss of a row: `in_batch` is eq. (2), `random` eq. (3), `sum` (the paper's choice) their
-    sum, `mixed` eq. (4). `duplicates: mask` with `positive_correction: none` is the refined form of both terms.
+    `negatives` chooses the terms of a row's loss: `in_batch` is eq. (2), `random` eq. (3), `sum` (the paper's choice)
+    their sum, `mixed` one softmax over both. The other options say how they are corrected and what is masked
+    (`tfsage.losses.terms`, `tfsage.losses.correction`); further terms are the same loss on the leading dimensions
+    (`prefixes`) and against mined negatives.
 
         task = SampledSoftmaxTask(LossConfig())
-        loss = task(query_embeddings, query_ids, candidates, sample_weight)
+        losses = task.total(rows, candidates)
+        loss = losses.total / tf.reduce_sum(rows.weight)
 
     Args:
         config: the `loss` section of a config.
@@ -29,57 +43,17 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
     def __init__(self, config: LossConfig, name: str = "sampled_softmax"):
         check_loss(config)
         super().__init__(name=name)
-        # Under a mixed precision policy Keras would cast the queries down before `call` sees them.
+        # Under a mixed precision policy Keras would cast the embeddings down before `call` sees them.
         self._autocast = False
         self._config = config
-        self._softmax_temperature = Temperature(config.temperature, config.temperature_floor, config.learn_temperature)
+        self._softmax_temperature = Temperature(
+            config.temperature, config.temperature_floor, config.temperature_cap, config.learn_temperature
+        )
 
-    def call(
-        self,
-        query_embeddings: tf.Tensor,
-        query_ids: tf.Tensor,
-        candidates: Candidates,
-        sample_weight: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Σ w ℓ / Σ w over the rows, a scalar. The positive of a row of weight zero is still a negative of the others.
-
-        Args:
-            query_embeddings: floating [B, d], of unit length.
-            query_ids: int64 [B].
-            candidates: whose first B are the positives of the rows.
-            sample_weight: floating [B]; the weights of the positives in `candidates` when it is left out.
-        """
-        losses = self.row_losses(query_embeddings, query_ids, candidates)
-        weights = candidates.weight[: tf.shape(losses)[0]] if sample_weight is None else sample_weight
-        return weighted_mean(losses, weights)
-
-    def row_losses(
-        self,
-        query_embeddings: tf.Tensor,
-        query_ids: tf.Tensor,
-        candidates: Candidates,
-        known_positives: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """The unweighted loss of each row, [B]: float32, or float64 when the queries are.
-
-        Args:
-            query_embeddings, query_ids, candidates: as for a call.
-            known_positives: bool [B, n], candidates that are other positives of a row's query by what else is known;
-                left alone unless the config says `mask_other_positives`.
-        """
-        scale = self._softmax_temperature.scale()
-        refined = self._config.positive_correction == "none"
-        mask_others = self._config.mask_other_positives
-        known = known_positives if mask_others else None
-        same_query = {"mask_other_positives": mask_others, "known_positives": known}
-        if self._config.negatives == "mixed":
-            return mixed_rows(query_embeddings, query_ids, candidates, scale, **same_query)
-        losses = []
-        if self._config.negatives in ("sum", "in_batch"):
-            losses.append(in_batch_rows(query_embeddings, query_ids, candidates, scale, refined=refined, **same_query))
-        if self._config.negatives in ("sum", "random"):
-            losses.append(random_rows(query_embeddings, candidates, scale, refined=refined, known_positives=known))
-        return tf.add_n(losses)
+    def call(self, rows: QueryRows, candidates: Candidates) -> tf.Tensor:
+        """Σ w ℓ / Σ w over the rows, a scalar; zero if Σ w is. Where a batch is divided, use `total`."""
+        losses = self.total(rows, candidates)
+        return tf.math.divide_no_nan(losses.total, tf.reduce_sum(tf.cast(rows.weight, losses.total.dtype)))
 
     def total(
         self,
@@ -88,34 +62,57 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
         hard: HardNegatives | None = None,
         hard_weight: tf.Tensor | float = 0.0,
     ) -> RowLosses:
-        """Σ w ℓ over the rows, with the losses of the rows.
+        """Σ w ℓ over the rows, which may be a part of the batch: the totals of its parts add up to that of the whole.
+
+        The positive of a row of weight zero is a negative of the others all the same.
 
         Args:
             rows: the queries, each with the column of its own positive.
-            candidates: the pool that every row is scored against.
+            candidates: the pool that every row is scored against, the same for all parts of a batch.
             hard: mined negatives of single rows.
             hard_weight: the weight of a row's loss against its own mined negatives.
+
+        Returns:
+            the losses; the uncertainty is that of the terms at full dimension.
+
+        Raises:
+            TfsageError: a prefix is not shorter than the embeddings, or `positive_correction: conditional` lacks
+                its frequencies.
         """
-        columns = tf.range(tf.size(candidates.id))
-        first = tf.scatter_nd(rows.positive[:, None], tf.ones_like(rows.positive), [tf.size(candidates.id)])
-        order = tf.concat([rows.positive, tf.boolean_mask(columns, first == 0)], 0)
-        pool = Candidates(*(tf.gather(part, order) for part in candidates))
-        known = tf.zeros([0, 2], tf.int64) if rows.known is None else rows.known
-        equal = tf.scatter_nd(
-            known[:, :1],
-            tf.cast(known[:, 1:] == pool.id, tf.int32),
-            tf.shape(tf.zeros([tf.size(rows.query_id), tf.size(columns)]), tf.int64),
-        )
-        losses = self.row_losses(rows.embedding, rows.query_id, pool, equal > 0)
-        weights = tf.cast(rows.weight, losses.dtype)
-        terms = 2.0 if self._config.negatives == "sum" else 1.0
-        return RowLosses(
-            tf.reduce_sum(weights * losses),
-            tf.stop_gradient(losses),
-            tf.fill([tf.size(rows.query_id)], tf.cast(tf.size(columns) - 1, tf.float32)),
-            tf.stop_gradient(1.0 - tf.exp(-losses / terms)),
-        )
+        check_dimension(self._config, candidates.embedding.shape[1])
+        others = other_positives(rows, candidates) if self._config.mask_other_positives else None
+        terms = [form(rows, candidates, self._config, others) for form in _TERMS[self._config.negatives]]
+        result = self._at(None, terms, rows, candidates, hard, hard_weight)
+        for dimensions, weight in sorted(self._config.prefixes.items()):
+            part = self._at(dimensions, terms, rows, candidates, hard, hard_weight)
+            result = result._replace(total=result.total + weight * part.total, rows=result.rows + weight * part.rows)
+        return result
 
     def temperature(self) -> tf.Tensor:
-        """τ, a float32 scalar."""
+        """τ, a scalar."""
         return self._softmax_temperature.value()
+
+    def _at(
+        self,
+        dimensions: int | None,
+        terms: list[Term],
+        rows: QueryRows,
+        candidates: Candidates,
+        hard: HardNegatives | None,
+        hard_weight: tf.Tensor | float,
+    ) -> RowLosses:
+        """The losses on the leading dimensions, or on all of them."""
+        if dimensions is not None:
+            rows, candidates, hard = (
+                part and part._replace(embedding=leading(part.embedding, dimensions))
+                for part in (rows, candidates, hard)
+            )
+        scale = self._softmax_temperature.scale()
+        options = {"label_smoothing": self._config.label_smoothing, "hardest": self._config.hardest}
+        parts = [row_losses(rows, candidates, term, scale, **options) for term in terms]
+        total, losses, negatives, uncertainty = (tf.add_n(field) for field in zip(*parts, strict=True))
+        if hard is not None:
+            mined = tf.cast(hard_weight, losses.dtype) * hard_negative_rows(rows, candidates, hard, scale)
+            total += tf.reduce_sum(tf.cast(rows.weight, losses.dtype) * mined)
+            losses += tf.stop_gradient(mined)
+        return RowLosses(total, losses, negatives, uncertainty / len(terms))
