@@ -8,7 +8,8 @@ from tfsage.config import Config
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
 from tfsage.models import ItemSage
-from tfsage.training.callbacks import Checkpoints, NonFiniteGuard
+from tfsage.training.callbacks import NonFiniteGuard
+from tfsage.training.checkpoints import Checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,8 @@ def test_epoch_loss_is_the_weighted_mean_over_rows_not_the_last_batch(still_mode
         part["pairs"]["product"]["weight"] = tf.fill([48], weight)
     # Nothing is a negative in the second batch, so its loss is zero.
     pairs = parts[1]["pairs"]["product"]
-    ids = np.unique(np.concatenate([pairs["candidate_id"], pairs["negative_id"]]))
-    others = [(row, product) for row in range(48) for product in ids if product != pairs["candidate_id"][row]]
-    pairs["known"] = tf.constant(others, tf.int64)
-    # Copies of a row's own positive are kept as negatives, unless another row has the same query.
-    pairs["query_id"] = tf.zeros_like(pairs["query_id"])
+    pairs["candidate_id"], pairs["negative_id"] = tf.range(48, dtype=tf.int64), tf.range(48, 96, dtype=tf.int64)
+    pairs["known"] = tf.constant(np.argwhere(~np.eye(48, 96, dtype=bool)))
     still_model.reset_metrics()
     first = float(still_model.train_step(parts[0])["loss"])
     logs = still_model.train_step(parts[1])
@@ -133,3 +131,29 @@ def test_a_language_model_and_frozen_queries_train_beside_each_other(data):
     assert np.mean(moved) > 0.9
     pins = data.queries("query").embeddings
     np.testing.assert_allclose(model.towers["search"].standardize.mean, pins.mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("chunk_size", [None, 20])
+def test_towers_of_half_precision_learn_the_same(data, tiny_config, precision, chunk_size):
+    raw = {**TINY, "training": {**TINY["training"], "precision": precision, "chunk_size": chunk_size}}
+    half, full = ItemSage(Config.model_validate(raw), data), ItemSage(tiny_config, data)
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+    for theirs, own in zip(full.variables, half.variables, strict=True):
+        assert own.dtype == theirs.dtype
+        own.assign(theirs)
+    logs = []
+    for model in (half, full):
+        model.compile()
+        model.optimizer.build(model.trainable_variables)
+        logs.append([model.train_step(part) for part in batches(model, 3)])
+    assert all(float(step["finite"]) == 1.0 for step in logs[0])
+    assert half.towers["product"].head.layers[0].compute_dtype == precision.removeprefix("mixed_")
+    for own, theirs in zip(*logs, strict=True):
+        assert float(own["loss"]) == pytest.approx(float(theirs["loss"]), rel=0.02)
+    moved = np.concatenate(
+        [(a - b).numpy().ravel() for a, b in zip(*(m.trainable_variables for m in (half, full)), strict=True)]
+    )
+    start = np.concatenate([v.numpy().ravel() for v in ItemSage(tiny_config, data).trainable_variables])
+    end = np.concatenate([v.numpy().ravel() for v in full.trainable_variables])
+    assert np.linalg.norm(moved) < 0.5 * np.linalg.norm(end - start)

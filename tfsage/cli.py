@@ -104,11 +104,28 @@ def train(
     config: ConfigFile,
     run: Run,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed than the config's.")] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option("--replicas", min=1, help="Devices that share every batch: all GPUs, or one CPU, by default."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes of this machine that share every batch.")
+    ] = 1,
 ) -> None:
-    """Train the towers; the same command goes on where a stopped run left off."""
+    """Train the towers; the same command goes on where a stopped run left off.
+
+    For workers on several machines, run the command on each of them, with TF_CONFIG in the environment.
+    """
     from tfsage.config import load_config, with_seed
 
     settings = load_config(config)
+    if workers > 1:
+        from tfsage.training.workers import run_workers
+
+        words = ["--data", data, "--config", config, "--run", run]
+        words += [] if seed is None else ["--seed", seed]
+        words += [] if replicas is None else ["--replicas", replicas]
+        return run_workers(workers, ["-m", "tfsage.cli", "train", *words])
     if seed is not None:
         settings = with_seed(settings, seed)
     from tfsage.quiet import quiet_keras_nlp
@@ -116,7 +133,7 @@ def train(
     quiet_keras_nlp()
     from tfsage.training import train as train_towers
 
-    train_towers(data, settings, run)
+    train_towers(data, settings, run, replicas=replicas)
 
 
 @app.command(epilog="Example: tfsage evaluate --run runs/demo")

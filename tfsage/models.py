@@ -1,5 +1,6 @@
 """Towers × tasks → one tfrs.Model."""
 
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -11,17 +12,7 @@ from tfsage.config import Config
 from tfsage.data.batches import TrainingBatches
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
-from tfsage.losses import (
-    IN_BATCH,
-    RANDOM,
-    Candidates,
-    HardNegatives,
-    QueryRows,
-    RowLosses,
-    SampledSoftmaxTask,
-    build_frequency,
-    check_loss,
-)
+from tfsage.losses import RowLosses, check_loss
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.vocabulary import Vocabulary
 from tfsage.text.wordpiece import training_wordpiece
@@ -30,7 +21,9 @@ from tfsage.towers.factory import build_towers
 from tfsage.training import replicas
 from tfsage.training.feature_dropout import drop_entries, drop_tokens
 from tfsage.training.optimizers import build_optimizer
+from tfsage.training.pool import CandidatePool
 from tfsage.training.step import gradients_of
+from tfsage.training.throughput import CLOCKS, time_after
 
 _SAMPLE = 100_000
 """Frozen embeddings that the statistics of a standardizing tower are taken from."""
@@ -64,16 +57,14 @@ class ItemSage(tfrs.Model):
         self.config = config
         self.batches = TrainingBatches(data, config)
         vocabulary = Vocabulary.load(data.vocabulary_folder)
-        self.towers: dict[str, Tower] = build_towers(config, vocabulary, _wordpiece(config, data), data.text_fields)
-        self._retrieval = {}
-        self._frequency = {}
-        for pool in sorted({task.candidate_tower for task in self.batches.tasks}):
-            self._retrieval[pool] = SampledSoftmaxTask(config.loss)
-            self._frequency[pool] = build_frequency(config.loss.frequency, data.product_count)
-        self._random_log_q = -tf.math.log(tf.cast(data.product_count, tf.float32))
+        with _precision(config.training.precision):
+            self.towers: dict[str, Tower] = build_towers(config, vocabulary, _wordpiece(config, data), data.text_fields)
+            self._build_towers()
+        names = sorted({task.candidate_tower for task in self.batches.tasks})
+        self.catalog_size = data.product_count
+        self.pools = {name: CandidatePool(config.loss, self.catalog_size, name) for name in names}
         self._means = {name: tf_keras.metrics.Mean(name) for name in ("loss", "negatives", "uncertainty")}
         self._task_losses = [tf_keras.metrics.Mean(task.name) for task in self.batches.tasks]
-        self._build_towers()
         self._dropout_generators = [part for part in self.submodules if isinstance(part, tf.random.Generator)]
         self._blank = {name: self._standardize(name, data) for name in self.towers}
 
@@ -124,9 +115,15 @@ class ItemSage(tfrs.Model):
         return self._loss_of({name: embed[name](part) for name, part in features.items()}, batch, training)[0]
 
     def train_step(self, batch: dict) -> dict:
-        """One update; also says whether the loss and every gradient were finite (`finite`, 1.0 or 0.0)."""
+        """One update.
+
+        Returns:
+            the means of the epoch so far (loss, loss per task, negatives per pair after masking, uncertainty
+            1 − P̂(positive)), the temperatures, `CLOCKS`, and `finite`, 1.0 where the loss and every gradient were.
+        """
         embed, features = self._embed(batch, training=True)
         variables = self.trainable_variables
+        ready = time_after(features)
         loss, losses, gradients = gradients_of(
             embed,
             features,
@@ -134,18 +131,22 @@ class ItemSage(tfrs.Model):
             variables,
             self.config.training.chunk_size,
             self._dropout_generators,
+            # Then the gradient of an embedding is that of one pair, not of the mean over all of them.
+            scale=self.config.training.batch_size if self.config.training.precision == "mixed_float16" else 1.0,
         )
+        forward, backward = time_after(loss), time_after([part for part in gradients if part is not None])
         finite = tf.math.is_finite(loss) & tf.math.is_finite(tf.linalg.global_norm(gradients))
         unsound = replicas.total(1.0 - tf.cast(finite, tf.float32))
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         for pool, pairs in batch["pairs"].items():
             self._record(losses[pool], pairs)
         logs = {metric.name: metric.result() for metric in self.metrics}
-        return {**logs, **self.temperatures(), "finite": tf.cast(unsound == 0.0, tf.float32)}
+        times = dict(zip(CLOCKS, (ready, forward, backward), strict=True))
+        return {**logs, **self.temperatures(), "finite": tf.cast(unsound == 0.0, tf.float32), **times}
 
     def temperatures(self) -> dict[str, tf.Tensor]:
         """The temperature of each pool of candidates."""
-        return {f"temperature_{pool}": task.temperature() for pool, task in self._retrieval.items()}
+        return {f"temperature_{name}": pool.temperature for name, pool in self.pools.items()}
 
     @property
     def metrics(self):
@@ -164,46 +165,10 @@ class ItemSage(tfrs.Model):
         queries = tf.concat([vectors["queries", name] for name in sorted(batch["queries"])], 0)
         weight = replicas.total(tf.add_n([tf.reduce_sum(pairs["weight"]) for pairs in batch["pairs"].values()]))
         losses = {
-            pool: self._pool_losses(pool, pairs, queries, vectors["candidates", pool], training)
+            pool: self.pools[pool].losses(pairs, queries, vectors["candidates", pool], self._hard_weight(), training)
             for pool, pairs in batch["pairs"].items()
         }
         return tf.math.divide_no_nan(tf.add_n([part.total for part in losses.values()]), weight), losses
-
-    def _pool_losses(
-        self, pool: str, pairs: dict, queries: tf.Tensor, embeddings: tf.Tensor, training: bool
-    ) -> RowLosses:
-        sizes = [tf.size(pairs[name]) for name in ("candidate_id", "negative_id", "hard_id")]
-        positives, negatives, hard = tf.split(embeddings, sizes)
-        candidates = self._candidates(pool, pairs, positives, negatives, training)
-        rows = QueryRows(
-            embedding=tf.gather(queries, pairs["query_row"]),
-            query_id=pairs["query_id"],
-            positive=replicas.first_row(sizes[0]) + tf.range(sizes[0]),
-            weight=pairs["weight"],
-            known=pairs["known"],
-        )
-        return self._retrieval[pool].total(
-            rows, candidates, HardNegatives(pairs["hard_row"], hard), self._hard_weight()
-        )
-
-    def _candidates(
-        self, pool: str, pairs: dict, positives: tf.Tensor, negatives: tf.Tensor, training: bool
-    ) -> Candidates:
-        """The pool of all replicas."""
-        ids = replicas.gather(tf.stack([pairs["candidate_id"], pairs["query_id"]], axis=1))
-        positive, negative = ids[:, 0], replicas.gather(pairs["negative_id"])
-        frequency = self._frequency[pool]
-        if training:
-            frequency.update(positive)
-        without = tf.zeros_like(negative)
-        return Candidates(
-            embedding=tf.concat([replicas.gather(positives), replicas.gather(negatives)], 0),
-            id=tf.concat([positive, negative], 0),
-            query_id=tf.concat([ids[:, 1], without - 1], 0),
-            source=tf.concat([tf.fill(tf.shape(positive), IN_BATCH), tf.fill(tf.shape(negative), RANDOM)], 0),
-            log_q=tf.concat([frequency.log_q(positive), tf.fill(tf.shape(negative), self._random_log_q)], 0),
-            weight=tf.concat([replicas.gather(pairs["weight"]), tf.ones_like(without, tf.float32)], 0),
-        )
 
     def _hard_weight(self) -> tf.Tensor | float:
         section = self.config.loss.hard_negatives
@@ -247,6 +212,17 @@ class ItemSage(tfrs.Model):
             sample = data.images(section.images.column).values[:_SAMPLE]
         layer.adapt(sample)
         return layer.mean.numpy()
+
+
+@contextmanager
+def _precision(policy: str):
+    """Layers made inside compute as the policy says; what is outside of the towers stays in float32."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
 
 
 def _wordpiece(config: Config, data: PreparedData):

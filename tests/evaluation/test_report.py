@@ -21,8 +21,8 @@ DATA = {
     "pairs": [{"split": "train", "pairs": 4321, "engagements": 9876.0}, {"split": "test", "pairs": 7}],
 }
 HISTORY = [
-    {"step": 50, "loss": 9.0, "search_click": 9.5, "temperature_product": 0.07, "steps_per_second": 2.0},
-    {"step": 100, "loss": 7.0, "search_click": 8.0, "temperature_product": 0.06, "steps_per_second": 2.0},
+    {"step": 50, "loss": {"all": 9.0, "search_click": 9.5}, "temperature": {"product": 0.07}, "throughput": {}},
+    {"step": 100, "loss": {"all": 7.0, "search_click": 8.0}, "temperature": {"product": 0.06}, "throughput": {}},
 ]
 
 

@@ -46,7 +46,7 @@ def render_report(
     title: str,
     metrics: Mapping,
     examples: Mapping[str, Sequence[Example]],
-    history: Sequence[Mapping[str, float]],
+    history: Sequence[Mapping],
     data_report: Mapping,
 ) -> str:
     """The HTML of the report.
@@ -55,7 +55,7 @@ def render_report(
         title: of the run.
         metrics: what metrics.json says.
         examples: of each task.
-        history: one mapping per epoch: "step", "loss", the loss of each task under its name, "temperature_POOL".
+        history: one mapping per epoch: "step", and name → value under "loss" and "temperature".
         data_report: what preparation reported, nested in any way.
     """
     environment = jinja2.Environment(
@@ -113,24 +113,20 @@ def _recall_curve(curve: Mapping[str, Sequence[float]]) -> Markup:
     return line_chart(lines, "recall@k", "k", log_x=True, from_zero=True)
 
 
-def _training_charts(history: Sequence[Mapping[str, float]]) -> list[Markup]:
+def _training_charts(history: Sequence[Mapping]) -> list[Markup]:
     if not history:
         return []
-    names = [name for name in history[-1] if name not in ("step", "steps_per_second")]
-    temperatures = [name for name in names if name.startswith("temperature")]
-    losses = [name for name in names if name not in temperatures]
     charts = []
-    for title, group in (("loss", losses), ("temperature", temperatures)):
-        lines = [_history_line(name, place, history) for place, name in enumerate(group)]
+    for title in ("loss", "temperature"):
+        lines = [_history_line(title, name, place, history) for place, name in enumerate(history[-1][title])]
         if lines:
             charts.append(line_chart(lines, title, "step"))
     return charts
 
 
-def _history_line(name: str, place: int, history: Sequence[Mapping[str, float]]) -> Line:
-    shown = name.removeprefix("temperature_")
-    steps, values = [entry["step"] for entry in history], [entry.get(name, float("nan")) for entry in history]
-    return Line(shown, f"colour-{place % _COLOURS}", steps, values)
+def _history_line(group: str, name: str, place: int, history: Sequence[Mapping]) -> Line:
+    steps = [entry["step"] for entry in history]
+    return Line(name, f"colour-{place % _COLOURS}", steps, [entry[group].get(name, float("nan")) for entry in history])
 
 
 def _facts(report: Mapping, above: str = "") -> Iterator[tuple[str, str]]:

@@ -9,7 +9,10 @@ def gather(tensor: tf.Tensor) -> tf.Tensor:
     The gradient adds up what every replica says of a row and goes back to the replica that the row came from.
     """
     context = _context()
-    return tensor if context is None else _with_dense_gradient(context.all_gather(tensor, axis=0))
+    if context is None:
+        return tensor
+    # An argument of the step has no device until something is done with it, and a worker with one replica needs one.
+    return _with_dense_gradient(context.all_gather(tf.identity(tensor), axis=0))
 
 
 def total(tensor: tf.Tensor) -> tf.Tensor:

@@ -11,6 +11,7 @@ from tfsage.errors import TfsageError
 from tfsage.files import write_text
 from tfsage.models import ItemSage
 from tfsage.towers.base import Tower
+from tfsage.training.shared_folder import wait_for
 
 
 class Run:
@@ -45,6 +46,16 @@ class Run:
         save_config(config, folder / "config.yaml")
         write_text(folder / "run.json", json.dumps({"format": 1, "data": str(data_folder)}) + "\n")
         return cls(folder, config, data)
+
+    @classmethod
+    def join(cls, folder: str | Path, config: Config, data_folder: str | Path) -> "Run":
+        """Opens the run folder that the chief has made; for the other workers.
+
+        Raises:
+            TfsageError: the folder cannot be seen from here, or holds a run with another config or other data.
+        """
+        wait_for(Path(folder) / "run.json")
+        return cls.create(folder, config, data_folder)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Run":

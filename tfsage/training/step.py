@@ -19,6 +19,7 @@ def gradients_of(
     variables: Sequence[tf.Variable],
     chunk_size: int | None = None,
     generators: Sequence[tf.random.Generator] = (),
+    scale: float = 1.0,
 ) -> tuple[tf.Tensor, Any, list[tf.Tensor | tf.IndexedSlices | None]]:
     """The loss of a batch and its gradient.
 
@@ -34,6 +35,8 @@ def gradients_of(
         variables: what to differentiate by.
         chunk_size: rows embedded at once; None for all.
         generators: of the dropout inside `embed`; the second pass draws what the first one drew.
+        scale: what the loss is multiplied by on its way back, and the gradients divided by at the end: the gradients
+            inside towers of half precision would vanish otherwise.
 
     Returns:
         loss, what else `loss_of` gave, and a gradient for each variable: None where nothing depends on it.
@@ -41,20 +44,28 @@ def gradients_of(
     if chunk_size is None:
         with tf.GradientTape() as tape:
             loss, other = loss_of({name: embed[name](part) for name, part in features.items()})
-        return loss, other, tape.gradient(loss, variables)
+            scaled = loss * scale
+        return loss, other, _divided(tape.gradient(scaled, variables), scale)
     states, vectors = {}, {}
     for name, part in features.items():
         vectors[name], states[name] = _embed_chunks(embed[name], part, chunk_size, generators)
     with tf.GradientTape() as tape:
         tape.watch(vectors)
         loss, other = loss_of(vectors)
-    upstream, gradients = tape.gradient(loss, [vectors, list(variables)])
+        scaled = loss * scale
+    upstream, gradients = tape.gradient(scaled, [vectors, list(variables)])
     for name, part in features.items():
         if upstream[name] is not None:
             whole = tf.convert_to_tensor(upstream[name])
             own = _chunk_gradients(embed[name], part, whole, variables, chunk_size, generators, states[name])
             gradients = [_add(left, right) for left, right in zip(gradients, own, strict=True)]
-    return loss, other, gradients
+    return loss, other, _divided(gradients, scale)
+
+
+def _divided(gradients: list, scale: float) -> list:
+    if scale == 1.0:
+        return gradients
+    return [gradient if gradient is None else tf.math.scalar_mul(1.0 / scale, gradient) for gradient in gradients]
 
 
 def _embed_chunks(embed: Embed, features: dict, size: int, generators) -> tuple[tf.Tensor, tuple[tf.TensorArray, ...]]:
