@@ -208,6 +208,16 @@ def test_the_parts_of_a_batch_are_the_batch(data, parts):
     assert max(sizes) - min(sizes) <= len(tasks)
 
 
+def test_the_positives_of_a_step_are_told_with_all_the_pairs_they_come_from(data):
+    batches = TrainingBatches(data, config(phases=[{"steps": 2, "tasks": ["catalog_text"]}, {"steps": 3}]))
+    (count, products), *others = batches.positives("product", 1)
+    assert (count, others) == (48, []) and sorted(products) == list(range(data.product_count))
+    tasks = batches.positives("product", 2)
+    assert [count for count, _ in tasks] == [16, 16, 16]
+    wanted = data.pairs("train", "closeup", "pin", {"click": 1.0})
+    assert sorted(tasks[0][1]) == sorted(wanted.product)
+
+
 def rows_of(batch):
     """All that a pair, and a random negative, has in a batch."""
     pairs, features = batch["pairs"]["product"], batch["candidates"]["product"]

@@ -137,6 +137,14 @@ class TrainingBatches:
             dataset = dataset.map(featurize, num_parallel_calls=2, deterministic=True)
         return dataset.prefetch(2 * len(parts))
 
+    def positives(self, pool: str, step: int) -> list[tuple[int, np.ndarray]]:
+        """Where the positives of a pool come from at a step: how many each task gives, and the products of all its
+        pairs, int64 [pairs]."""
+        counts, _ = self._position(step)
+        members = zip(self.tasks, self._sources, counts.tolist(), strict=True)
+        own = [(source, count) for task, source, count in members if task.candidate_tower == pool and count]
+        return [(count, source.products(np.arange(source.size))) for source, count in own]
+
     def signature(self) -> dict:
         """The tf.TensorSpec of every part of a batch."""
 
