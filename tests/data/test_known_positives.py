@@ -5,9 +5,8 @@ from tfsage.data.known_positives import KnownPositives
 
 def test_every_other_known_positive_is_found_among_the_candidates():
     rng = np.random.default_rng(1)
-    query, product = rng.integers(0, 30, 400), rng.integers(0, 50, 400)
-    known = KnownPositives(query, product)
-    pairs = set(zip(query.tolist(), product.tolist(), strict=True))
+    pairs = {(query, product) for query, product in rng.integers(0, [30, 50], (400, 2)).tolist()}
+    known = KnownPositives(*np.array(sorted(pairs)).T)
     rows = rng.integers(0, 40, 25)
     positive, candidates = rng.integers(0, 50, 25), rng.integers(0, 60, 80)
     expected = [

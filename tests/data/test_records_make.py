@@ -1,6 +1,4 @@
-import fcntl
 import shutil
-import threading
 from collections import namedtuple
 
 import numpy as np
@@ -12,7 +10,6 @@ from tfsage.data.prepare import prepare
 from tfsage.data.prepared import PreparedData
 from tfsage.data.records import choose_reader, make
 from tfsage.data.records.choice import MEMORY_SHARE, usable_memory
-from tfsage.data.records.fingerprint import fingerprint
 from tfsage.data.records.make import open_or_make
 from tfsage.data.records.record import decode_ids
 from tfsage.data.records.spill import Spill
@@ -63,32 +60,6 @@ def test_records_are_made_once(data, tmp_path, monkeypatch):
     made(data, folder)
 
 
-def test_one_process_makes_records_while_another_waits(data, tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "records" / "stream"
-    first, second = made(data, tmp_path / "other" / "stream"), []
-    (tmp_path / "records").mkdir()
-    with (tmp_path / "records" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        waiting = threading.Event()
-        monkeypatch.setattr(make.console, "print", lambda text: waiting.set() if "Waiting" in text else None)
-        thread = threading.Thread(target=lambda: second.append(made(data, folder)))
-        thread.start()
-        assert waiting.wait(60) and thread.is_alive() and not folder.exists()
-        # What the other has made by the time it lets go is taken as it is.
-        shutil.copytree(first.folder, folder)
-        monkeypatch.setattr(make, "_make", None)
-    thread.join(60)
-    assert ids(second[0]) == ids(first)
-
-
-def test_what_a_killed_process_left_is_cleared_away(data, tmp_path):
-    leftover = tmp_path / "records" / ".stream.partial-1234567"
-    leftover.mkdir(parents=True)
-    (leftover / "shard-00000-of-00009.tfrecord").write_bytes(b"half")
-    made(data, tmp_path / "records" / "stream")
-    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == [".lock", "stream"]
-
-
 def test_a_full_disk_is_named_before_anything_is_written(data, tmp_path, monkeypatch):
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(free=100))
@@ -125,20 +96,3 @@ def test_a_container_has_the_memory_of_its_limit(tmp_path):
     assert usable_memory(limit) == physical > 1 << 28
     limit.write_text("1000000\n")
     assert usable_memory(limit) == 1_000_000
-
-
-def test_the_fingerprint_changes_with_any_store_or_pair(data, tmp_path):
-    folder = tmp_path / "data"
-    shutil.copytree(data.folder, folder)
-    copy, before = PreparedData(folder), fingerprint(data)
-    assert fingerprint(copy) == before
-    (folder / "wordpiece.txt").write_text("made later, by training")
-    assert fingerprint(copy) == before
-    seen = {before}
-    names = ["stores/product/vectors/image_embeddings/values.npy", "pairs_train.parquet", "manifest.json"]
-    for name in names:
-        content = bytearray((folder / name).read_bytes())
-        content[-7] ^= 1
-        (folder / name).write_bytes(content)
-        seen.add(fingerprint(copy))
-    assert len(seen) == 4

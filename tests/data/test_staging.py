@@ -1,9 +1,11 @@
 import errno
+import fcntl
+import threading
 
 import pytest
 
 from tfsage.data import staging
-from tfsage.data.staging import staged_folder
+from tfsage.data.staging import make_once, staged_folder
 from tfsage.errors import TfsageError
 
 MARKER = "manifest.json"
@@ -76,3 +78,33 @@ def test_what_tfsage_did_not_write_is_not_replaced(tmp_path):
         finish(tmp_path / "file", "1")
     (tmp_path / "empty").mkdir()
     finish(tmp_path / "empty", "1")
+
+
+def test_what_is_there_is_not_made_again(tmp_path):
+    out, made = tmp_path / "kept" / "out", []
+    for text in ("1", "2"):
+        make_once(out, MARKER, lambda text=text: made.append(text) or finish(out, text))
+    assert made == ["1"] and (out / MARKER).read_text() == "1"
+
+
+def test_one_process_makes_it_while_another_waits(tmp_path, monkeypatch):
+    out, waiting, made = tmp_path / "kept" / "out", threading.Event(), []
+    monkeypatch.setattr(staging.console, "print", lambda text: waiting.set())
+    out.parent.mkdir()
+    with (out.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        thread = threading.Thread(target=make_once, args=(out, MARKER, lambda: made.append("again")))
+        thread.start()
+        assert waiting.wait(60) and thread.is_alive()
+        finish(out, "by the first")
+    thread.join(60)
+    assert made == [] and (out / MARKER).read_text() == "by the first"
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    leftover = tmp_path / "kept" / ".out.partial-1234567"
+    leftover.mkdir(parents=True)
+    (leftover / "half").write_text("half")
+    out = tmp_path / "kept" / "out"
+    make_once(out, MARKER, lambda: finish(out, "1"))
+    assert sorted(path.name for path in out.parent.iterdir()) == [".lock", "out"]

@@ -13,7 +13,8 @@ from tfsage.data.permutation import mix64, uniform
 from tfsage.data.prepared import PreparedData
 from tfsage.data.readers import Reader, Shuffle, StoreReader, Stream
 from tfsage.data.records import RecordReader, choose_reader
-from tfsage.data.sources import PairRows, pair_source
+from tfsage.data.sources import PairRows, pair_source, query_space
+from tfsage.data.training_pairs import known_pairs
 
 
 class TrainingBatches:
@@ -63,7 +64,12 @@ class TrainingBatches:
         self._pools = sorted({task.candidate_tower for task in self.tasks})
         self._features = {pool: product_features(data, config.towers[pool]) for pool in self._pools}
         self.product_features = choose_reader(config.training.product_features, self._features)
-        self._known = {pool: self._known_positives(pool) for pool in self._pools}
+        logs = {
+            pool: [t for t in self.tasks if (t.candidate_tower, t.source) == (pool, "engagements")]
+            for pool in self._pools
+        }
+        first_id = {kind: query_space(kind) for kind in ("query", "pin", "product")}
+        self._known = {pool: KnownPositives(*known_pairs(data, log, first_id)) for pool, log in logs.items()}
         self._raw_names = {t.query_tower: _raw_name(config.towers[t.query_tower].kind) for t in self.tasks}
         self._phases = [(p.steps, self._pairs_per_task(p.tasks, config)) for p in config.training.phases]
         self.total_steps = sum(steps for steps, _ in self._phases)
@@ -171,11 +177,6 @@ class TrainingBatches:
         if not self._negatives:
             return {pool: Shuffle(1, 0) for pool in self._pools}
         return {pool: self._reader.catalog(pool, self._stream(-1)) for pool in self._pools}
-
-    def _known_positives(self, pool: str) -> KnownPositives:
-        members = zip(self.tasks, self._sources, strict=True)
-        known = [source.pairs() for task, source in members if task.candidate_tower == pool]
-        return KnownPositives(*(np.concatenate(part) for part in zip(*known, strict=True)))
 
     def _pairs_per_task(self, names: tuple[str, ...], config: Config) -> np.ndarray:
         share = np.array([t.share if not names or t.name in names else 0.0 for t in self.tasks])

@@ -138,20 +138,7 @@ class PreparedData:
         if split not in SPLITS:
             raise ValueError(f"split {split!r} is not one of {SPLITS}")
         table = ibis.duckdb.connect().read_parquet(self.folder / f"pairs_{split}.parquet")
-        chosen = table.filter(
-            table.surface == surface,
-            table.query_type == query_type,
-            table.entity_type == "product",
-            table.action.isin(list(actions)),
-        )
-        weight = ibis.cases(*[(chosen.action == action, float(weight)) for action, weight in actions.items()])
-        pairs = (
-            chosen.mutate(weight=weight)
-            .group_by("query", "entity")
-            .agg(weight=ibis._.weight.max(), count=ibis._["count"].sum())
-            .order_by("query", "entity")
-            .to_pyarrow()
-        )
+        pairs = task_pairs(table, surface, query_type, actions).order_by("query", "entity").to_pyarrow()
         types = {"query": np.int64, "entity": np.int64, "weight": np.float32, "count": np.float64}
         return Pairs(*[pairs[name].to_numpy().astype(dtype) for name, dtype in types.items()])
 
@@ -179,3 +166,16 @@ class PreparedData:
 
     def _store(self, *parts: str) -> Path:
         return self.folder.joinpath("stores", *parts)
+
+
+def task_pairs(table: ibis.Table, surface: str, query_type: str, actions: dict[str, float]) -> ibis.Table:
+    """The pairs of one task, among those of a split: distinct query, entity with their weight and count."""
+    chosen = table.filter(
+        table.surface == surface,
+        table.query_type == query_type,
+        table.entity_type == "product",
+        table.action.isin(list(actions)),
+    )
+    weight = ibis.cases(*[(chosen.action == action, float(weight)) for action, weight in actions.items()])
+    grouped = chosen.mutate(weight=weight).group_by("query", "entity")
+    return grouped.agg(weight=ibis._.weight.max(), count=ibis._["count"].sum())

@@ -10,11 +10,11 @@ from tfsage.config import TaskConfig
 from tfsage.data.noise import CatalogQueries, misspell
 from tfsage.data.permutation import uniform
 from tfsage.data.prepared import PreparedData
+from tfsage.data.training_pairs import training_pairs
 from tfsage.errors import TfsageError
 from tfsage.text.normalize import normalize_word, split_words
 from tfsage.text.vocabulary import Vocabulary
 
-_NO_PAIRS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 _QUERY_SPACES = ("query", "pin", "product", "catalog_text", "catalog_image")
 """Each kind of query has its own range of query ids, so that a pin and a text query never share one."""
 
@@ -44,15 +44,12 @@ class PairSource(Protocol):
     def products(self, index: np.ndarray) -> np.ndarray:
         """The products of the pairs at `index`: int64 [n]."""
 
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Query ids and products of all pairs of the log, int64 [n] each; none when the pairs are made on the fly."""
-
 
 class EngagementPairs:
-    """The distinct (query, product) pairs of one task in one split, held in memory at 24 bytes a pair."""
+    """The distinct (query, product) training pairs of one task, memory-mapped."""
 
-    def __init__(self, data: PreparedData, task: TaskConfig, split: str = "train"):
-        self._pairs = data.pairs(split, task.surface, task.query_type, task.actions)
+    def __init__(self, data: PreparedData, task: TaskConfig):
+        self._pairs = training_pairs(data, task)
         self.size = len(self._pairs.query)
         self._queries = data.queries(task.query_type) if self.size else None
         self._space = query_space(task.query_type)
@@ -70,9 +67,6 @@ class EngagementPairs:
 
     def products(self, index: np.ndarray) -> np.ndarray:
         return self._pairs.product[index]
-
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._pairs.query + self._space, self._pairs.product
 
 
 class CatalogTextPairs:
@@ -94,9 +88,6 @@ class CatalogTextPairs:
 
     def products(self, index: np.ndarray) -> np.ndarray:
         return index
-
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        return _NO_PAIRS
 
 
 class CatalogImagePairs:
@@ -124,9 +115,6 @@ class CatalogImagePairs:
 
     def products(self, index: np.ndarray) -> np.ndarray:
         return self._with_images[index]
-
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        return _NO_PAIRS
 
 
 def pair_source(data: PreparedData, task: TaskConfig) -> PairSource | None:

@@ -1,12 +1,14 @@
 """Folders that are whole or not there: written aside, then renamed."""
 
 import errno
+import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tfsage.console import console
 from tfsage.errors import TfsageError
 from tfsage.files import sync_tree
 
@@ -42,6 +44,29 @@ def staged_folder(out: str | Path, marker: str) -> Iterator[Path]:
         raise TfsageError(f"{out}: cannot be written: {error.strerror}; make room, or choose another folder") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def make_once(folder: Path, marker: str, make: Callable[[], None]) -> None:
+    """Calls `make`, which makes `folder` by `staged_folder`, if nobody has; one process does it while others wait.
+
+    What a killed process had begun is cleared away. The folder above is made when it is missing.
+
+    Raises:
+        OSError: the folder above cannot be written.
+    """
+    if (folder / marker).exists():
+        return
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"Waiting for another process that writes into {folder.parent}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in folder.parent.glob(".*.partial-*"):
+            shutil.rmtree(leftover)
+        if not (folder / marker).exists():
+            make()
 
 
 def _swap(staged: Path, out: Path) -> None:

@@ -1,10 +1,8 @@
 """Making the records of a stream: its rows joined to their products, shuffled, and written as TFRecord shards."""
 
-import fcntl
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from tfsage.data.records.layout import Layout
 from tfsage.data.records.record import Shape, encode, record_shape
 from tfsage.data.records.shards import Shards, write_shards
 from tfsage.data.records.spill import Spill
-from tfsage.data.staging import staged_folder
+from tfsage.data.staging import make_once, staged_folder
 from tfsage.errors import TfsageError
 
 LANES = 16
@@ -24,6 +22,7 @@ LANES = 16
 BLOCK_BYTES = 2 << 20
 """What is read at once. Of each stream that training reads, LANES blocks are in memory."""
 
+_MANIFEST = "manifest.json"
 _ROWS_AT_ONCE = 1024
 _SAMPLE_ROWS = 2048
 
@@ -43,10 +42,13 @@ def open_or_make(
     Raises:
         TfsageError: the disk is too small or cannot be written, or the shards there are damaged.
     """
-    if not (folder / "manifest.json").exists():
-        with _alone(folder):
-            if not (folder / "manifest.json").exists():
-                _make(folder, products(), features, title, about)
+    try:
+        make_once(folder, _MANIFEST, lambda: _make(folder, products(), features, title, about))
+    except OSError as error:
+        raise TfsageError(
+            f"{folder.parent}: cannot be written: {error.strerror or error}; allow it, since records lie beside the "
+            "prepared data, or set `training.product_features: store` in the config"
+        ) from error
     return Shards(folder)
 
 
@@ -58,7 +60,7 @@ def _make(folder: Path, products: np.ndarray, features: ProductFeatures, title: 
     _check_room(folder.parent, total, title)
     console.print(f"Making records of {title}: {len(products):,} rows, {total / 1e9:,.1f} GB, in {folder}")
     with (
-        staged_folder(folder, "manifest.json") as staged,
+        staged_folder(folder, _MANIFEST) as staged,
         tempfile.TemporaryDirectory(dir=staged) as scratch,
         progress() as bar,
     ):
@@ -104,25 +106,3 @@ def _check_room(folder: Path, total: int, title: str) -> None:
             f"{folder}: the records of {title} take {total / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free; "
             "make room, or set `training.product_features: store` in the config"
         )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lets one process after the other in, and clears away what one that was killed had begun."""
-    try:
-        folder.parent.mkdir(exist_ok=True)
-        lock = (folder.parent / ".lock").open("w")
-    except OSError as error:
-        raise TfsageError(
-            f"{folder.parent}: cannot be written: {error.strerror}; records lie beside the prepared data: allow it, "
-            "or set `training.product_features: store` in the config"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print(f"Waiting for another process that makes records in {folder.parent}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in folder.parent.glob(".*.partial-*"):
-            shutil.rmtree(leftover)
-        yield

@@ -10,15 +10,16 @@ import numpy as np
 
 from tfsage.config import TaskConfig
 from tfsage.data.features import ProductFeatures
+from tfsage.data.fingerprint import fingerprint
 from tfsage.data.prepared import PreparedData
 from tfsage.data.readers import Rows
 from tfsage.data.records import make
-from tfsage.data.records.fingerprint import fingerprint
 from tfsage.data.records.layout import Visits
 from tfsage.data.records.record import decode_features, decode_ids, record_shape
 from tfsage.data.records.shards import Shards
 from tfsage.data.sources import PairSource
 from tfsage.errors import TfsageError
+from tfsage.files import list_files
 
 FORMAT = 1
 
@@ -80,7 +81,9 @@ class RecordReader:
 
     def __init__(self, data: PreparedData, features: dict[str, ProductFeatures]):
         self._data, self._features = data, features
-        self._fingerprint = fingerprint(data)
+        stores = [f"stores/product/{name}" for name in list_files(data.folder / "stores" / "product")]
+        tables = [path.name for path in data.folder.glob("*.parquet")]
+        self._fingerprint = fingerprint(data.folder, ["manifest.json", *tables, *stores])
         self._opened: dict[Path, Shards] = {}
 
     def pairs(self, task: TaskConfig, source: PairSource, seed: int) -> RecordStream:
