@@ -83,7 +83,7 @@ class Run:
         latest = tf.train.latest_checkpoint(str(self.folder / "checkpoints"))
         if latest is None:
             raise TfsageError(f"{self.folder}: no checkpoint; train first: `tfsage train --run {self.folder}`")
-        tf.train.Checkpoint(model=model).restore(latest).expect_partial().assert_existing_objects_matched()
+        tf.train.Checkpoint(model=model).read(latest).expect_partial().assert_existing_objects_matched()
         return model
 
     def load_towers(self) -> dict[str, Tower]:
