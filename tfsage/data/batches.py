@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfsage.config import Config, TaskConfig
 from tfsage.data.features import ProductFeatures
+from tfsage.data.hard_negatives import MinedNegatives
 from tfsage.data.known_positives import KnownPositives
 from tfsage.data.permutation import mix64, uniform
 from tfsage.data.prepared import PreparedData
@@ -46,6 +47,7 @@ class TrainingBatches:
         tasks: the tasks that have pairs.
         left_out: names of the optional tasks that have none.
         total_steps: steps of all phases.
+        known: all positives of every query in the training log, for each candidate tower.
         hard_negatives: mined ones of some steps, or None; set between epochs.
         product_features: where features are read from, `store` or `records`. Records are made when the first batch is
             asked for, if they are not there.
@@ -58,7 +60,7 @@ class TrainingBatches:
         self._sources = [source for _, source in sources if source]
         self._data = data
         self._seed = config.training.seed
-        self.hard_negatives = None
+        self.hard_negatives: MinedNegatives | None = None
         self._negatives = _negatives_per_step(config)
         self._query_towers = sorted({task.query_tower for task in self.tasks})
         self._pools = sorted({task.candidate_tower for task in self.tasks})
@@ -69,7 +71,7 @@ class TrainingBatches:
             for pool in self._pools
         }
         first_id = {kind: query_space(kind) for kind in ("query", "pin", "product")}
-        self._known = {pool: KnownPositives(*known_pairs(data, log, first_id)) for pool, log in logs.items()}
+        self.known = {pool: KnownPositives(*known_pairs(data, log, first_id)) for pool, log in logs.items()}
         self._raw_names = {t.query_tower: _raw_name(config.towers[t.query_tower].kind) for t in self.tasks}
         self._phases = [(p.steps, self._pairs_per_task(p.tasks, config)) for p in config.training.phases]
         self.total_steps = sum(steps for steps, _ in self._phases)
@@ -83,7 +85,7 @@ class TrainingBatches:
         queries, first_row, query_keys = self._queries(rows, slots, step)
         candidates, pairs, candidate_keys = {}, {}, {}
         for pool in self._pools:
-            members = [place for place in self._order() if self.tasks[place].candidate_tower == pool]
+            members = self._members(pool)
             everything = np.concatenate([self._sources[place].products(drawn[place].row) for place in members])
             negatives = self._catalog[pool].next(step * self._negatives, self._negatives)
             own_negatives = np.arange(*_share(self._negatives, part, parts))
@@ -110,7 +112,7 @@ class TrainingBatches:
                 "weight": np.concatenate([rows[place].weight for place in members]),
                 "task": task,
                 "negative_id": negative,
-                "known": self._known[pool].find(query_id, positive, np.concatenate([everything, negatives.row])),
+                "known": self.known[pool].find(query_id, positive, np.concatenate([everything, negatives.row])),
                 "hard_row": hard_row,
                 "hard_id": hard_id,
             }
@@ -150,6 +152,25 @@ class TrainingBatches:
         members = zip(self.tasks, self._sources, counts.tolist(), strict=True)
         own = [(source, count) for task, source, count in members if task.candidate_tower == pool and count]
         return [(count, source.products(np.arange(source.size))) for source, count in own]
+
+    def pair_count(self, pool: str, step: int) -> int:
+        """How many pairs of a step are about candidates of a pool."""
+        counts, _ = self._position(step)
+        return int(sum(counts[place] for place in self._members(pool)))
+
+    def pair_rows(self, pool: str, step: int) -> list[tuple[str, PairRows]]:
+        """All pairs of a pool at a step, in the order of the whole batch, without the features of their products.
+
+        Returns:
+            (query tower, pairs) of one task after the other.
+        """
+        counts, taken = self._position(step)
+        rows = []
+        for place in self._members(pool):
+            drawn = self._pairs[place].next(int(taken[place]), int(counts[place]))
+            pairs = self._take(place, np.arange(counts[place]), drawn.row, step)
+            rows.append((self.tasks[place].query_tower, pairs))
+        return rows
 
     def signature(self) -> dict:
         """The tf.TensorSpec of every part of a batch."""
@@ -223,6 +244,9 @@ class TrainingBatches:
 
     def _order(self) -> list[int]:
         return sorted(range(len(self.tasks)), key=lambda place: (self.tasks[place].query_tower, place))
+
+    def _members(self, pool: str) -> list[int]:
+        return [place for place in self._order() if self.tasks[place].candidate_tower == pool]
 
     def _hidden(self, members: list[int], task: np.ndarray, group: str, keys: np.ndarray) -> np.ndarray:
         """Which candidates lose a group of features: bool, one for each key.

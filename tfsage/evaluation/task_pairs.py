@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfsage.config import EvaluationConfig, TaskConfig
+from tfsage.data.exclusions import excluded_pairs
 from tfsage.data.prepared import PreparedData
 from tfsage.data.schema import SPLITS
 from tfsage.evaluation.judgements import Judgements, hashed_order
@@ -37,7 +38,7 @@ def load_task_pairs(
     asked = by_split.pop(split)
     if not len(asked.query):
         return None
-    excluded = _joined([data.exclusions(task.query_type), _themselves(data, task.query_type)])
+    excluded = excluded_pairs(data, task.query_type)
     catalog = data.product_count
     keep = ~np.isin(_keys(asked.query, asked.product, catalog), _keys(*excluded, catalog))
     query, product, weight = asked.query[keep], asked.product[keep], asked.count[keep]
@@ -69,21 +70,6 @@ def _sampled_queries(data: PreparedData, task: TaskConfig, query: np.ndarray, co
     order = hashed_order(data.queries(task.query_type).ids.gather(rows), config.seed)
     count = np.searchsorted(np.cumsum(pairs[order]), config.max_pairs, side="right")
     return rows[order[: max(1, count)]]
-
-
-def _themselves(data: PreparedData, query_type: str) -> tuple[np.ndarray, np.ndarray]:
-    """For product queries, the pairs of a query and the very product that it is."""
-    if query_type != "product":
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    ids = data.queries("product").ids
-    query_of = {name: row for row, name in enumerate(ids.gather(np.arange(len(ids))))}
-    found = [
-        (query_of[name], row)
-        for row, name in enumerate(data.product_ids.gather(np.arange(data.product_count)))
-        if name in query_of
-    ]
-    query, product = np.array(found, np.int64).reshape(-1, 2).T
-    return query, product
 
 
 def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
