@@ -12,7 +12,8 @@ def gather(tensor: tf.Tensor) -> tf.Tensor:
     if context is None:
         return tensor
     # An argument of the step has no device until something is done with it, and a worker with one replica needs one.
-    return _with_dense_gradient(context.all_gather(tf.identity(tensor), axis=0))
+    rows = context.all_gather(tf.identity(tensor), axis=0)
+    return _with_dense_gradient(tf.ensure_shape(rows, [None, *tensor.shape[1:]]))
 
 
 def total(tensor: tf.Tensor) -> tf.Tensor:
