@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import tensorflow as tf
 import tf_keras
-import tf_keras
 
 import tfsage  # noqa: F401
 from tfsage.config import LossConfig
