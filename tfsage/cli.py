@@ -151,6 +151,33 @@ def evaluate(
     _done(f"report in {run / ('report.html' if split is Split.TEST else 'report_dev.html')}")
 
 
+@app.command(epilog="Example: tfsage experiment losses/shop --out experiments/losses_shop")
+def experiment(
+    name: Annotated[str, typer.Argument(help="losses/shop or losses/home_depot")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the experiment; what is done there is kept.")],
+    source: Annotated[
+        Path | None, typer.Option("--source", help="Folder with the dataset's files, where the experiment needs any.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many trainings of each variant.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--variant", help="Train this one alone; give it several times for more.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Variant to compare the others with; the first by default.")
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Choose on dev, report on test.")] = Split.DEV,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A size that takes seconds, to see that it works.")] = False,
+) -> None:
+    """Train variants of one config over several seeds and compare them; the same command goes on."""
+    from tfsage.quiet import quiet_keras_nlp
+
+    quiet_keras_nlp()
+    from tfsage.experiments import run_experiment
+
+    run_experiment(name, out, source, seeds, variant or (), reference, split.value, smoke)
+    _done(f"results in {out / f'results_{split.value}.json'}, as Markdown beside it")
+
+
 @app.command(epilog="Example: tfsage serve --root bundles")
 def serve(
     root: Root,
