@@ -6,7 +6,7 @@ import os
 import pytest
 import typer
 
-from tfsage.errors import TfsageError
+from tfsage.errors import TfsageError, WorkerLost
 from tfsage.launch import launch
 
 
@@ -43,6 +43,11 @@ def test_mendable_problems_are_one_message_and_status_1(problem, message, monkey
     assert run(problem, monkeypatch) == 1
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"{message}\n")
+
+
+def test_a_lost_worker_has_the_status_of_a_temporary_failure(monkeypatch, capsys):
+    assert run(WorkerLost("worker 1 no longer answers"), monkeypatch) == 75
+    assert capsys.readouterr().err == "error: worker 1 no longer answers\n"
 
 
 def test_control_c_is_quiet_and_has_its_own_status(monkeypatch, capsys):

@@ -21,21 +21,22 @@ _REMEDIES = {
 
 
 def launch(app: typer.Typer) -> None:
-    """Runs a command line; a problem that the user can mend is one message on standard error and exit status 1.
+    """Runs a command line; a problem that the user can mend is one message on standard error and an exit status.
 
-    That is a `TfsageError`, or the operating system's refusal to write or read (full disk, permissions). Any
-    other exception is a mistake of ours and keeps its traceback; Ctrl-C ends the command with status 130.
+    That is a `TfsageError` (its status is mostly 1), or the operating system's refusal to write or read (full disk,
+    permissions; status 1). Any other exception is a mistake of ours and keeps its traceback; Ctrl-C ends the command
+    with status 130.
     """
     try:
         app()
     except TfsageError as error:
-        _fail(str(error))
+        _fail(str(error), error.exit_status)
     except OSError as error:
         if error.errno not in _REMEDIES:
             raise
         _fail(f"{error.filename or 'output'}: {error.strerror}; {_REMEDIES[error.errno]}")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, status: int = 1) -> None:
     console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
-    sys.exit(1)
+    sys.exit(status)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from rich.text import Text
 
 from tfsage.console import console
-from tfsage.errors import TfsageError
+from tfsage.errors import WorkerLost
 from tfsage.training.cluster import Cluster
 
 _STATUS = "/tensorflow.WorkerService/GetStatus"
@@ -22,6 +22,8 @@ _TIMEOUT = 5.0
 _PATIENCE = 40.0
 """Seconds of silence after which a worker counts as lost, even if TensorFlow has not noticed."""
 _NOTICE_WAITING = 30.0
+_LOOK = 15.0
+"""Seconds in which to find out whom a broken operation missed."""
 _LINGER = 15.0
 """Seconds in which every other worker notices the same loss: TensorFlow's heartbeats have a timeout of 10."""
 
@@ -50,7 +52,7 @@ class PeerWatch:
     when the command that started all workers of this host is gone.
 
     Raises:
-        TfsageError: (on leaving the block) a worker was lost.
+        WorkerLost: (on leaving the block) a worker died, stopped or was restarted.
     """
 
     def __init__(self, cluster: Cluster):
@@ -75,13 +77,15 @@ class PeerWatch:
         self._done.set()
         if self._peers and isinstance(error, _BROKEN):
             lost = self._find_lost()
+            if not lost and "ollective" not in str(error):
+                return
             if len(lost) < len(self._peers) and self._cluster.launcher is None:
                 time.sleep(_LINGER)  # Others would take this one for lost if it left before they have noticed.
-            raise TfsageError(self._explain(lost, error)) from None
+            raise WorkerLost(self._explain(lost, error)) from None
 
     def _find_lost(self) -> dict[int, str]:
         """What became of the workers that are not as they were, by rank."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _LOOK
         while True:
             answers = self._ask()
             lost = {rank: "no longer answers: it died or was stopped" for rank in self._peers if rank not in answers}
@@ -125,7 +129,7 @@ class PeerWatch:
         message = self._explain(dict.fromkeys(silent, "no longer answers: it died or was stopped"))
         console.show_cursor()
         console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
-        os._exit(1)
+        os._exit(WorkerLost.exit_status)
 
     def _ask(self) -> dict[int, bytes]:
         """What those workers that answer say of themselves, by rank; the same process always says the same."""

@@ -28,7 +28,7 @@ def choose_strategy(cluster: Cluster, replicas: int | None = None) -> tf.distrib
         replicas: devices wanted; None leaves it to what there is.
 
     Raises:
-        TfsageError: there are not as many GPUs, or TensorFlow was in use before.
+        TfsageError: there are not as many GPUs, this worker's port is taken, or TensorFlow was in use before.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if cluster.size > 1:
@@ -39,7 +39,7 @@ def choose_strategy(cluster: Cluster, replicas: int | None = None) -> tf.distrib
             )
         if cluster.launcher and gpus:
             _lay_out(lambda: tf.config.set_visible_devices(_share(gpus, cluster), "GPU"))
-        return _several_workers()
+        return _several_workers(cluster)
     if replicas is not None and gpus and replicas > len(gpus):
         raise TfsageError(f"replicas: {replicas} wanted, but this machine has {len(gpus)} GPUs; ask for fewer")
     count = replicas or len(gpus)
@@ -65,11 +65,16 @@ def value_of_chief(strategy: tf.distribute.Strategy, cluster: Cluster, value: in
     return int(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
 
-def _several_workers() -> tf.distribute.Strategy:
+def _several_workers(cluster: Cluster) -> tf.distribute.Strategy:
     # TensorFlow's thread pools complain when the garbage collector takes them apart at the end of the process.
     atexit.register(gc.freeze)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.UnknownError as error:
+        raise TfsageError(
+            f"{cluster.name(cluster.rank)} cannot listen on its port ({error.message}); stop the process that uses it, "
+            "perhaps an earlier worker, or change the port in TF_CONFIG"
+        ) from None
     except RuntimeError as error:  # TensorFlow was in use before.
         raise _too_late(error) from None
 

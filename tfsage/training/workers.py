@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfsage.console import console
-from tfsage.errors import TfsageError
+from tfsage.errors import TfsageError, WorkerLost
 from tfsage.training.cluster import environment_of
 
 _POLL = 0.1
@@ -29,7 +29,8 @@ def run_workers(count: int, words: Sequence[str | os.PathLike]) -> None:
     killed, or on Ctrl-C, all are stopped; when this process is killed, they notice and end, too.
 
     Raises:
-        TfsageError: a worker was killed or failed; the message names its rank.
+        WorkerLost: a worker was killed or stopped; the message names its rank.
+        TfsageError: a worker failed; its last words are in the message.
         SystemExit: the chief failed, and has said why.
     """
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
@@ -60,28 +61,34 @@ def _start(words: Sequence[str | os.PathLike], environment: dict[str, str], log:
 
 
 def _supervise(workers: Sequence[subprocess.Popen], logs: Sequence[Path]) -> None:
+    deadline = None
     while True:
         statuses = [worker.poll() for worker in workers]
-        # Killed ones first: a worker that fails because it misses another is not the cause.
-        failed = sorted((status, rank) for rank, status in enumerate(statuses) if status)
+        failed = {rank: status for rank, status in enumerate(statuses) if status}
         if failed:
-            _report(*failed[0], logs)
-        if None not in statuses:
+            deadline = deadline or time.monotonic() + _SECONDS_TO_END
+            # One that only misses another waits for the other's own words, which may come later.
+            cause = min(failed, key=lambda rank: (failed[rank] > 0, failed[rank] == WorkerLost.exit_status, rank))
+            if failed[cause] != WorkerLost.exit_status or time.monotonic() > deadline or None not in statuses:
+                _report(failed[cause], cause, logs)
+        elif None not in statuses:
             return
         time.sleep(_POLL)
 
 
 def _report(status: int, rank: int, logs: Sequence[Path]) -> None:
-    count = len(logs)
+    who = f"worker {rank} of {len(logs)}"
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (the system kills so when memory runs out)" if -status == signal.SIGKILL else ""
-        raise TfsageError(f"worker {rank} of {count} was killed by {name}{hint}; the others were stopped. {_RESUME}")
+        raise WorkerLost(f"{who} was killed by {name}{hint}; the others were stopped. {_RESUME}")
     if rank == 0:
         sys.exit(status)
-    words = logs[rank].read_text(errors="replace").strip().splitlines()
+    words = logs[rank].read_text(errors="replace").strip().splitlines() or ["nothing"]
+    if status == WorkerLost.exit_status:
+        raise WorkerLost(words[-1].removeprefix("error: "))
     said = "\n".join(f"  {line}" for line in words[-15:])
-    raise TfsageError(f"worker {rank} of {count} failed (status {status}); its last words were:\n{said}")
+    raise TfsageError(f"{who} failed (status {status}); its last words were:\n{said}")
 
 
 def _stop(workers: Sequence[subprocess.Popen]) -> None:
