@@ -1,5 +1,7 @@
 """Embeds a catalog or a set of queries with a tower, batch by batch."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -21,10 +23,17 @@ def embed_products(tower: Tower, data: PreparedData, rows=None, batch_size: int 
     Returns:
         float32 [n, dimension], unit vectors.
     """
-    features = product_features(data, tower)
     rows = np.arange(data.product_count) if rows is None else np.asarray(rows, np.int64)
+    return product_embedder(tower, data, batch_size)(rows)
+
+
+def product_embedder(tower: Tower, data: PreparedData, batch_size: int = 256) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that embeds products as `embed_products` does, compiled once: from int64 [n] to float32 [n, d]."""
+    features = product_features(data, tower)
     call = tf.function(tower.call, input_signature=[tower.feature_signature])
-    return _embed(lambda part: call(features(part)), rows, tower.dimension, batch_size, "Embedding products")
+    return lambda rows: _embed(
+        lambda part: call(features(part)), rows, tower.dimension, batch_size, "Embedding products"
+    )
 
 
 def embed_queries(tower: Tower, data: PreparedData, query_type: str, rows=None, batch_size: int = 256) -> np.ndarray:
@@ -42,6 +51,31 @@ def embed_queries(tower: Tower, data: PreparedData, query_type: str, rows=None, 
         return call({"query": np.array([text.encode() for text in queries.texts.gather(part)], object)})
 
     return _embed(embed, rows, tower.dimension, batch_size, f"Embedding {query_type} queries")
+
+
+def query_embedder(tower: Tower, batch_size: int = 256) -> Callable[[Sequence[dict[str, np.ndarray]]], np.ndarray]:
+    """A function that embeds raw queries, compiled once.
+
+    Args:
+        tower: a query tower.
+        batch_size: queries embedded at once.
+
+    Returns:
+        a function from groups of raw queries, each of them a name → value [n_i, ...] that has the names of
+        `tower.raw_signature`, to float32 [Σ n_i, dimension], unit vectors.
+    """
+    call = tf.function(tower.embed, input_signature=[tower.raw_signature])
+
+    def embed(groups: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+        raw = {name: np.concatenate([group[name] for group in groups]) for name in tower.raw_signature}
+        size = len(next(iter(raw.values())))
+        vectors = np.empty((size, tower.dimension), np.float32)
+        for start in range(0, size, batch_size):
+            part = slice(start, start + batch_size)
+            vectors[part] = call({name: value[part] for name, value in raw.items()})
+        return vectors
+
+    return embed
 
 
 def _embed(embed, rows: np.ndarray, dimension: int, batch_size: int, title: str) -> np.ndarray:

@@ -43,10 +43,15 @@ class FrequencyConfig(Section):
 class HardNegativesConfig(Section):
     """Hard negatives, mined from the current embeddings between epochs.
 
-    For every pair of the coming epoch the catalog is searched with its query; of the ranks in `window` (first
-    included, last excluded), products are kept that are no known positives and whose similarity is at most `margin`
-    times that of the positive, and `per_pair` of them drawn. From step `start` on, over `ramp` steps, the loss of the
-    pair against its own hard negatives comes in with a weight that grows to `weight`.
+    For every pair of the coming epoch the catalog is searched with its query; of the ranks in `window` (from 0, known
+    positives counted too; first included, last excluded), products are kept that are no known positives and whose
+    similarity s to the query is by a `margin` below that of the positive, s ≤ s⁺ − (1 − margin) |s⁺|, which is
+    margin · s⁺ where s⁺ ≥ 0. Of these, `per_pair` are drawn; a pair whose positive is itself found late has fewer or
+    none. From step `start` on, over `ramp` steps, the loss of the pair against its own hard negatives comes in with a
+    weight that grows to `weight`.
+
+    Every epoch from the one that reaches `start` begins with embedding the catalog, so `training.steps_per_epoch`
+    says how fresh the hard negatives are and what they cost.
     """
 
     per_pair: PositiveInt = 1

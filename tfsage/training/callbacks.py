@@ -52,6 +52,8 @@ class History(tf_keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations.numpy())
         entry = {**_grouped(logs), "throughput": self._throughput.of_epoch()}
+        if mined := self.model.batches.hard_negatives:
+            entry["hard_negatives"] = mined.summary
         with self._path.open("a") as lines:
             lines.write(json.dumps({"step": step, **entry}) + "\n")
         with self.writer.as_default():

@@ -13,6 +13,7 @@ from tfsage.training.calibration import Calibration, slot_probabilities
 from tfsage.training.callbacks import History, NonFiniteGuard, ProgressLine
 from tfsage.training.checkpoints import Checkpoints
 from tfsage.training.cluster import Cluster
+from tfsage.training.mining.schedule import HardNegativeMining
 from tfsage.training.peers import PeerWatch
 from tfsage.training.run import Run
 from tfsage.training.shared_folder import claim
@@ -66,6 +67,7 @@ def _train(run: Run, strategy: tf.distribute.Strategy, cluster: Cluster) -> Item
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(run.folder / "checkpoints", model, config.checkpoint_every, cluster)
     step, total = checkpoints.restore(), model.batches.total_steps
+    mining = HardNegativeMining(run, model, cluster)
     throughput = Throughput(config.batch_size)
     callbacks = [throughput, NonFiniteGuard(model.batches, checkpoints), checkpoints]
     with contextlib.ExitStack() as shown:
@@ -78,6 +80,7 @@ def _train(run: Run, strategy: tf.distribute.Strategy, cluster: Cluster) -> Item
             console.print(f"Worker {cluster.rank} of {cluster.size}; progress is shown by {cluster.name(0)}")
         while step < total:
             end = min(total, (step // config.steps_per_epoch + 1) * config.steps_per_epoch)
+            mining.prepare(step, end)
             told = [_calibration(model, history.writer, end - 1)] if cluster.is_chief else []
             model.fit(model.dataset(step), steps_per_epoch=end - step, verbose=0, callbacks=[*callbacks, *told])
             step = end

@@ -17,8 +17,8 @@ from tfsage.training.shared_folder import wait_for
 class Run:
     """A run folder.
 
-    config.yaml (resolved) · run.json (where the prepared data lie) · checkpoints/ · history.jsonl · tensorboard/;
-    evaluation adds vectors/, metrics.json and report.html, export adds bundle/.
+    config.yaml (resolved) · run.json (where the prepared data lie) · checkpoints/ · history.jsonl · tensorboard/ ·
+    hard_negatives/ (those of the epoch under way); evaluation adds vectors/, metrics.json and report.html, export adds bundle/.
     """
 
     def __init__(self, folder: Path, config: Config, data: PreparedData):
