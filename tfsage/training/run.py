@@ -18,7 +18,8 @@ class Run:
     """A run folder.
 
     config.yaml (resolved) · run.json (where the prepared data lie) · checkpoints/ · history.jsonl · tensorboard/ ·
-    hard_negatives/ (those of the epoch under way); evaluation adds vectors/, metrics.json and report.html, export adds bundle/.
+    hard_negatives/ (those of the epoch under way); evaluation adds vectors/, metrics.json and report.html, export adds
+    bundle/.
     """
 
     def __init__(self, folder: Path, config: Config, data: PreparedData):
