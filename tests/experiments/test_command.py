@@ -1,0 +1,20 @@
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from typer.testing import CliRunner
+
+from tfsage.cli import app
+
+
+def test_the_command_passes_on_what_it_is_told(monkeypatch):
+    calls = []
+    module = SimpleNamespace(run_experiment=lambda *given: calls.append(given))
+    monkeypatch.setitem(sys.modules, "tfsage.experiments", module)
+    line = "experiment losses/home_depot --out o --source s --seeds 2 --variant a --variant b --split test --smoke"
+    for words in ("experiment losses/shop --out o", f"{line} --reference a"):
+        assert CliRunner().invoke(app, words.split()).exit_code == 0
+    assert calls == [
+        ("losses/shop", Path("o"), None, None, (), None, "dev", False),
+        ("losses/home_depot", Path("o"), Path("s"), 2, ["a", "b"], "a", "test", True),
+    ]
