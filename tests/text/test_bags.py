@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tfsage.text.bags import bag_of_position, bag_sum
+from tfsage.text.bags import bag_of_position, bag_sum, weighted_pairs
 
 
 def _bags(lengths):
@@ -28,14 +29,41 @@ def test_bag_sum_and_its_gradient_are_a_matrix_and_its_transpose():
     np.testing.assert_allclose(tape.gradient(sums, watched, upstream), matrix.T @ upstream, atol=1e-12)
 
 
-def test_no_bags_and_no_tokens():
-    vectors = tf.Variable(tf.ones([2, 3]))
-    empty = tf.zeros([0], tf.int32)
+def test_weighted_pairs_are_two_products_with_all_gradients():
+    rng = np.random.default_rng(5)
+    vectors, weights, upstream = (rng.normal(size=shape) for shape in ((4, 3), (6, 2), (6, 3)))
+    places = rng.integers(4, size=(6, 2)).astype(np.int32)
+    places[2] = 1
     with tf.GradientTape() as tape:
-        sums = bag_sum(vectors, empty, empty, tf.constant(4))
-    np.testing.assert_array_equal(sums, np.zeros((4, 3)))
-    np.testing.assert_array_equal(tape.gradient(sums, vectors), np.zeros((2, 3)))
-    assert bag_sum(vectors, empty, empty, tf.constant(0)).shape == (0, 3)
+        watched = [tf.constant(vectors), tf.constant(weights)]
+        tape.watch(watched)
+        sums = weighted_pairs(watched[0], tf.constant(places), watched[1])
+    np.testing.assert_allclose(sums, np.einsum("tk,tkd->td", weights, vectors[places]), atol=1e-12)
+    d_vectors, d_weights = tape.gradient(sums, watched, upstream)
+    expected = np.zeros_like(vectors)
+    np.add.at(expected, places, weights[:, :, None] * upstream[:, None, :])
+    np.testing.assert_allclose(d_vectors, expected, atol=1e-12)
+    np.testing.assert_allclose(d_weights, np.einsum("td,tkd->tk", upstream, vectors[places]), atol=1e-12)
+
+
+@pytest.mark.parametrize("traced", [True, False])
+@pytest.mark.parametrize("distinct", [0, 2])
+@pytest.mark.parametrize("bags", [0, 4])
+def test_no_bags_and_no_tokens(traced, distinct, bags):
+    empty = tf.zeros([0], tf.int32)
+
+    def run(vectors, bag_count):
+        with tf.GradientTape() as tape:
+            tape.watch(vectors)
+            sums = bag_sum(vectors, empty, empty, bag_count)
+        return sums, tape.gradient(sums, vectors)
+
+    # Of unknown sizes, as in training: what is known to be empty might never be computed.
+    signature = [tf.TensorSpec([None, 3], tf.float32), tf.TensorSpec([], tf.int32)]
+    run = tf.function(run, input_signature=signature) if traced else run
+    sums, gradient = run(tf.ones([distinct, 3]), tf.constant(bags))
+    np.testing.assert_array_equal(sums, np.zeros((bags, 3)))
+    np.testing.assert_array_equal(gradient, np.zeros((distinct, 3)))
 
 
 def test_results_are_the_same_bits_every_time():

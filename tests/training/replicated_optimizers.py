@@ -11,15 +11,14 @@ import tensorflow as tf
 
 import tfsage  # noqa: F401
 from tests.training.tables import results_as_long_as
+from tfsage.config import HashEmbeddingConfig
+from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.training.optimizers import CompositeOptimizer, Lamb, LazyAdam, RowWiseAdagrad
 from tfsage.training.schedule import WarmupCosine
 
-ROWS, WIDTH, STEPS, PARTS = 54_321, 2, 3, 4
-CASES = {
-    f"{table.__name__} clip {clip_norm}": (table, clip_norm)
-    for table in (RowWiseAdagrad, LazyAdam)
-    for clip_norm in (None, 0.5)
-}
+ROWS, WIDTH, STEPS = 54_321, 2, 3
+CASES = {"row-wise": (RowWiseAdagrad, 0.5), "row-wise unclipped": (RowWiseAdagrad, None), "lazy": (LazyAdam, 0.5)}
+"""Optimizer of the table, and the norm that gradients are clipped to."""
 SHARES = {1: [4], 2: [2, 2], 4: [1, 1, 1, 1]}
 """How many of the parts of a gradient each replica has."""
 
@@ -77,15 +76,7 @@ def run(strategy: tf.distribute.Strategy, table: type, clip_norm: float | None) 
         optimizer.apply_gradients(zip([slices, matrix, bias, scalar], variables.values(), strict=True))
 
     def arguments(step):
-        own = [list(share.values()) for share in shares(step, strategy.num_replicas_in_sync)]
-        if len(own) == 1:
-            return [tf.constant(value) for value in own[0]]
-        return [
-            strategy.experimental_distribute_values_from_function(
-                lambda context, place=place: tf.constant(own[context.replica_id_in_sync_group][place])
-            )
-            for place in range(len(own[0]))
-        ]
+        return _spread(strategy, [list(share.values()) for share in shares(step, strategy.num_replicas_in_sync)])
 
     @tf.function(reduce_retracing=True)
     def step(*own):
@@ -105,15 +96,72 @@ def run(strategy: tf.distribute.Strategy, table: type, clip_norm: float | None) 
     return {name: variable.numpy()[:9] if name == "table" else variable.numpy() for name, variable in variables.items()}
 
 
+def run_embedding(strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
+    """Trains a hash embedding on bags that are spread over the replicas; all tokens are on the first in step 1.
+
+    Raises if anything on the way from the tables to their updates is as long as a table.
+    """
+    buckets, tokens, replicas = 12_347, 23_456, strategy.num_replicas_in_sync
+    with strategy.scope():
+        layer = HashEmbedding(tokens, HashEmbeddingConfig(buckets=buckets, dimension=4))
+        optimizer = CompositeOptimizer([(RowWiseAdagrad(0.125), lambda variable: True)], clip_norm=0.5)
+        optimizer.build(layer.trainable_variables)
+
+    def apply(token_ids, lengths, target):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((layer(token_ids, lengths) - target) ** 2)
+        gradients = tape.gradient(loss, layer.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, layer.trainable_variables, strict=True))
+
+    @tf.function(reduce_retracing=True)
+    def step(*own):
+        strategy.run(apply, args=own)
+
+    generator = np.random.default_rng(4)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*IndexedSlices.*")
+        for lengths in ([3, 0, 4, 1, 2, 2, 0, 5], [6, 9, 0, 0, 0, 0, 0, 0]):
+            bags = np.split(generator.integers(0, 9, sum(lengths)).astype(np.int32), np.cumsum(lengths)[:-1])
+            target = generator.normal(size=(len(lengths), 4)).astype(np.float32)
+            own = []
+            for part in np.array_split(np.arange(len(lengths)), replicas):
+                ids = np.concatenate([bags[bag] for bag in part])
+                own.append([ids, np.array(lengths, np.int32)[part], target[part]])
+            arguments = _spread(strategy, own)
+            step(*arguments)
+        found = results_as_long_as(step.get_concrete_function(*arguments), buckets)
+        found += results_as_long_as(step.get_concrete_function(*arguments), tokens)
+        assert not found, found
+    used = layer.buckets_of(tf.range(9))[0].numpy()
+    return {"table": layer.table.numpy()[used], "importance": layer.importance.numpy()[:9]}
+
+
+def _spread(strategy: tf.distribute.Strategy, own: list[list[np.ndarray]]) -> list:
+    """Arguments for `strategy.run`, from those of each replica."""
+    if len(own) == 1:
+        return [tf.constant(value) for value in own[0]]
+    return [
+        strategy.experimental_distribute_values_from_function(
+            lambda context, place=place: tf.constant(own[context.replica_id_in_sync_group][place])
+        )
+        for place in range(len(own[0]))
+    ]
+
+
 def main(count: int, out: str) -> None:
     devices = [tf.config.LogicalDeviceConfiguration()] * count
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     names = [f"CPU:{place}" for place in range(count)]
     strategy = tf.distribute.MirroredStrategy(names) if count > 1 else tf.distribute.get_strategy()
+    np.savez(out, **everything(strategy))
+
+
+def everything(strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
+    """The weights that every case ends with."""
     found = {}
     for case, (table, clip_norm) in CASES.items():
         found |= {f"{case} {name}": value for name, value in run(strategy, table, clip_norm).items()}
-    np.savez(out, **found)
+    return found | {f"embedding {name}": value for name, value in run_embedding(strategy).items()}
 
 
 if __name__ == "__main__":

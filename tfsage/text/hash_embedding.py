@@ -6,8 +6,9 @@ import tf_keras
 
 from tfsage.config import HashEmbeddingConfig
 from tfsage.errors import TfsageError
-from tfsage.text.bags import bag_of_position, bag_sum
+from tfsage.text.bags import bag_of_position, bag_sum, weighted_pairs
 from tfsage.text.splitmix import splitmix64
+from tfsage.variables import read_rows
 
 
 class HashEmbedding(tf_keras.layers.Layer):
@@ -15,7 +16,7 @@ class HashEmbedding(tf_keras.layers.Layer):
 
     h1 and h2 are seeded hashes with h1 != h2, computed in the graph from the token id: nothing is stored for them.
     Each distinct token of a batch is computed once, so that the cost follows the distinct tokens; the gradients of E
-    and W are `tf.IndexedSlices`, those of W with distinct indices.
+    and W are `tf.IndexedSlices` with distinct indices.
 
     Initially E ~ N(0, 1 / (2 dimension)), so that an importance of (1, 1) in absolute value makes a unit vector.
     W ~ N(0, 1) for `importance: normal`. For `importance: idf` the direction of W[token] is as random, and its norm is
@@ -87,9 +88,10 @@ class HashEmbedding(tf_keras.layers.Layer):
 
     def token_vectors(self, token_ids: tf.Tensor) -> tf.Tensor:
         """v(token): float32 [tokens, dimension] for int32 [tokens]."""
-        first, second = self.buckets_of(token_ids)
-        weights = tf.gather(self.importance, token_ids)
-        return weights[:, :1] * tf.gather(self.table, first) + weights[:, 1:] * tf.gather(self.table, second)
+        buckets = tf.stack(self.buckets_of(token_ids), 1)
+        rows, places = tf.unique(tf.reshape(buckets, [-1]))
+        weights = read_rows(self.importance, token_ids)
+        return weighted_pairs(read_rows(self.table, rows), tf.reshape(places, [-1, 2]), weights)
 
     def call(self, token_ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """
@@ -104,6 +106,11 @@ class HashEmbedding(tf_keras.layers.Layer):
         bags = bag_of_position(tf.reshape(lengths, [-1]), tf.size(token_ids))
         sums = bag_sum(self.token_vectors(distinct), indices, bags, tf.size(lengths))
         return tf.reshape(sums, tf.concat([tf.shape(lengths), [self.dimension]], 0))
+
+
+def _own_copy(variable: tf.Variable) -> tf.Variable:
+    """The copy of this replica, where there are several: a gather from the whole would read all of its rows."""
+    return variable._get() if isinstance(variable, tf.distribute.DistributedValues) else variable
 
 
 def _initial_importance(size: int, config: HashEmbeddingConfig, idf, kind_sizes) -> np.ndarray:
