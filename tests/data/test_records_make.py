@@ -11,7 +11,7 @@ from tfsage.data.prepared import PreparedData
 from tfsage.data.records import choose_reader, make
 from tfsage.data.records.choice import MEMORY_SHARE, usable_memory
 from tfsage.data.records.make import open_or_make
-from tfsage.data.records.record import decode_ids
+from tfsage.data.records.record import Records, decode_ids
 from tfsage.data.records.spill import Spill
 from tfsage.errors import TfsageError
 
@@ -30,7 +30,8 @@ def made(data, folder, products=(3, 1, 1, 5)):
 
 def ids(shards):
     lanes = range(shards.layout.lanes)
-    return [pair for lane in lanes for pair in decode_ids(shards.block(0, lane)).tolist()]
+    blocks = [shards.block(0, lane) for lane in lanes]
+    return [pair for block, starts in blocks for pair in decode_ids(Records([block] * len(starts), starts)).tolist()]
 
 
 @pytest.mark.parametrize("memory", [1, 40, 1000, 1 << 20])
@@ -75,10 +76,7 @@ def test_a_folder_that_cannot_be_written_is_named(data, tmp_path):
 
 
 def test_auto_is_records_once_the_stores_are_larger_than_a_share_of_memory(data):
-    features = {
-        "product": ProductFeatures(data, ("title",), "image_embeddings", 20, 4),
-        "other": ProductFeatures(data, ("colors",), "image_embeddings", 20, 4),
-    }
+    features = [ProductFeatures(data, (field,), "image_embeddings", 20, 4) for field in ("title", "colors")]
     stores = [data.tokens, data.images()]
     size = sum(store.values.nbytes + store.offsets.nbytes for store in stores)
     memory = int(size / MEMORY_SHARE)
@@ -87,7 +85,7 @@ def test_auto_is_records_once_the_stores_are_larger_than_a_share_of_memory(data)
     assert choose_reader("store", features, 0) == "store"
     assert choose_reader("records", features, 1 << 60) == "records"
     # Without images only the tokens count.
-    assert choose_reader("auto", {"product": ProductFeatures(data, ("title",))}, memory - 2) == "store"
+    assert choose_reader("auto", [ProductFeatures(data, ("title",))], memory - 2) == "store"
 
 
 def test_a_container_has_the_memory_of_its_limit(tmp_path):

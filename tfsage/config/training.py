@@ -69,8 +69,9 @@ class PhaseConfig(Section):
 class TrainingConfig(Section):
     """`chunk_size`: candidates and queries embedded at once; None for the whole batch. Chunks do not change the
     result, only memory and time (cached gradients). `product_features`: where the features of products are read from:
-    `store` (memory-mapped, random access), `records` (pre-joined TFRecord shards, read in sequence), or `auto`:
-    records once the stores are larger than memory.
+    `store` (memory-mapped, random access), `records` (pre-joined TFRecord shards, read in sequence, made beside the
+    prepared data when they are not there: a copy of the features of every pair), or `auto`: records once the stores
+    are larger than half of memory. The order of rows differs, so a run is resumed with the same kind.
     """
 
     batch_size: PositiveInt = 512

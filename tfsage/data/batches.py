@@ -65,7 +65,7 @@ class TrainingBatches:
         self._query_towers = sorted({task.query_tower for task in self.tasks})
         self._pools = sorted({task.candidate_tower for task in self.tasks})
         self._features = {pool: product_features(data, config.towers[pool]) for pool in self._pools}
-        self.product_features = choose_reader(config.training.product_features, self._features)
+        self.product_features = choose_reader(config.training.product_features, self._features.values())
         logs = {
             pool: [t for t in self.tasks if (t.candidate_tower, t.source) == (pool, "engagements")]
             for pool in self._pools
@@ -273,6 +273,14 @@ def product_features(data: PreparedData, tower) -> ProductFeatures:
     if images is None:
         return ProductFeatures(data, fields)
     return ProductFeatures(data, fields, images.column, images.slots, images.dimension)
+
+
+def settle_reader(data: PreparedData, config: Config) -> Config:
+    """The config with `training.product_features` settled, where it leaves that to the size of the data."""
+    pools = {task.candidate_tower for task in config.tasks}
+    features = [product_features(data, config.towers[pool]) for pool in pools]
+    chosen = choose_reader(config.training.product_features, features)
+    return config.model_copy(update={"training": config.training.model_copy(update={"product_features": chosen})})
 
 
 def _share(count: int, part: int, parts: int) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def _train(run: Run, strategy: tf.distribute.Strategy, cluster: Cluster) -> Item
     config = run.config.training
     tf_keras.utils.set_random_seed(config.seed)
     with strategy.scope():
-        model = ItemSage(run.config, run.data)
+        model = ItemSage(run.settled_config, run.data)
         model.compile()
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(run.folder / "checkpoints", model, config.checkpoint_every, cluster)
@@ -108,6 +108,8 @@ def _introduce(model: ItemSage, checkpoints: Checkpoints, step: int) -> None:
     """What there is to know before the first step."""
     if model.batches.left_out:
         console.print(f"Left out, since the tables have no pairs for them: {', '.join(model.batches.left_out)}")
+    if model.batches.product_features == "records":
+        console.print("Product features are read from records, in sequence")
     if step:
         console.print(f"Going on from step {step} of {model.batches.total_steps}")
     if step and checkpoints.layout_before != checkpoints.layout:

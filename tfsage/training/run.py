@@ -6,6 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfsage.config import Config, load_config, save_config
+from tfsage.data.batches import settle_reader
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
 from tfsage.files import write_text
@@ -17,13 +18,20 @@ from tfsage.training.shared_folder import wait_for
 class Run:
     """A run folder.
 
-    config.yaml (resolved) · run.json (where the prepared data lie) · checkpoints/ · history.jsonl · tensorboard/ ·
-    hard_negatives/ (those of the epoch under way); evaluation adds vectors/, metrics.json and report.html, export adds
-    bundle/.
+    config.yaml (resolved) · run.json (where the prepared data lie, and how they are read) · checkpoints/ ·
+    history.jsonl · tensorboard/ · hard_negatives/ (those of the epoch under way); evaluation adds vectors/,
+    metrics.json and report.html, export adds bundle/.
     """
 
-    def __init__(self, folder: Path, config: Config, data: PreparedData):
+    def __init__(self, folder: Path, config: Config, data: PreparedData, product_features: str):
         self.folder, self.config, self.data = folder, config, data
+        self._product_features = product_features
+
+    @property
+    def settled_config(self) -> Config:
+        """The config with what it left open settled when the run began: all workers and a resumed run read alike."""
+        training = self.config.training.model_copy(update={"product_features": self._product_features})
+        return self.config.model_copy(update={"training": training})
 
     @classmethod
     def create(cls, folder: str | Path, config: Config, data_folder: str | Path) -> "Run":
@@ -45,8 +53,10 @@ class Run:
             return run
         folder.mkdir(parents=True, exist_ok=True)
         save_config(config, folder / "config.yaml")
-        write_text(folder / "run.json", json.dumps({"format": 1, "data": str(data_folder)}) + "\n")
-        return cls(folder, config, data)
+        reader = settle_reader(data, config).training.product_features
+        described = {"format": 1, "data": str(data_folder), "product_features": reader}
+        write_text(folder / "run.json", json.dumps(described) + "\n")
+        return cls(folder, config, data, reader)
 
     @classmethod
     def join(cls, folder: str | Path, config: Config, data_folder: str | Path) -> "Run":
@@ -72,7 +82,8 @@ class Run:
             raise TfsageError(
                 f"{folder}: not a run folder (no run.json); `tfsage train --run {folder}` makes one"
             ) from None
-        return cls(folder, load_config(folder / "config.yaml"), PreparedData(described["data"]))
+        data = PreparedData(described["data"])
+        return cls(folder, load_config(folder / "config.yaml"), data, described["product_features"])
 
     def load_model(self) -> ItemSage:
         """The model with the weights of the last checkpoint.

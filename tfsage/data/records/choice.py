@@ -1,6 +1,7 @@
 """Whether training reads product features from the stores or from records."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_reader(
-    asked: Literal["auto", "store", "records"], features: dict[str, ProductFeatures], memory: int | None = None
+    asked: Literal["auto", "store", "records"], features: Iterable[ProductFeatures], memory: int | None = None
 ) -> Literal["store", "records"]:
     """Settles `auto`: records once the stores that training reads are larger than half of memory.
 
@@ -22,12 +23,12 @@ def choose_reader(
 
     Args:
         asked: `training.product_features` of the config.
-        features: the gatherer of every candidate tower.
+        features: the gatherers of all candidate towers.
         memory: bytes; what this process may use by default.
     """
     if asked != "auto":
         return asked
-    sizes = {name: size for gather in features.values() for name, size in gather.store_bytes.items()}
+    sizes = {name: size for gather in features for name, size in gather.store_bytes.items()}
     limit = MEMORY_SHARE * (usable_memory() if memory is None else memory)
     return "records" if sum(sizes.values()) > limit else "store"
 

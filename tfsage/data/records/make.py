@@ -58,7 +58,7 @@ def _make(folder: Path, products: np.ndarray, features: ProductFeatures, title: 
     layout = Layout.of(len(products), LANES, round(BLOCK_BYTES / record_bytes))
     total = round(record_bytes * len(products))
     _check_room(folder.parent, total, title)
-    console.print(f"Making records of {title}: {len(products):,} rows, {total / 1e9:,.1f} GB, in {folder}")
+    console.print(f"Making records of {title}: {len(products):,} rows, {total / 1e6:,.1f} MB", soft_wrap=True)
     with (
         staged_folder(folder, _MANIFEST) as staged,
         tempfile.TemporaryDirectory(dir=staged) as scratch,

@@ -15,7 +15,7 @@ from tfsage.data.prepared import PreparedData
 from tfsage.data.readers import Rows
 from tfsage.data.records import make
 from tfsage.data.records.layout import Visits
-from tfsage.data.records.record import decode_features, decode_ids, record_shape
+from tfsage.data.records.record import Records, decode_features, decode_ids, record_shape
 from tfsage.data.records.shards import Shards
 from tfsage.data.sources import PairSource
 from tfsage.errors import TfsageError
@@ -39,24 +39,25 @@ class RecordStream(Visits):
         super().__init__(shards.layout, seed)
         self.folder = shards.folder
         self._shards = shards
-        self._open: dict[int, tuple[int, list[memoryview]]] = {}
+        self._open: dict[int, tuple[int, bytes, list[int]]] = {}
 
     def next(self, taken: int, count: int) -> Rows:
         place = self.place(self.positions(taken, count))
         return Rows(self, self._shards.layout.row(place), np.stack(place, axis=1))
 
-    def records(self, rows: Rows, products: np.ndarray) -> list[memoryview]:
+    def records(self, rows: Rows, products: np.ndarray) -> Records:
         """The records of some rows, whose products are known.
 
         Raises:
             TfsageError: a shard is damaged, or the records there are of other rows or products.
         """
-        records = []
+        records = Records([], [])
         for shard, lane, record in rows.place.tolist():
             held = self._open.get(lane)
             if held is None or held[0] != shard:
-                held = self._open[lane] = shard, self._shards.block(shard, lane)
-            records.append(held[1][record])
+                held = self._open[lane] = shard, *self._shards.block(shard, lane)
+            records.blocks.append(held[1])
+            records.starts.append(held[2][record])
         found = decode_ids(records)
         if not np.array_equal(found, np.stack([rows.row, products], axis=1)):
             raise TfsageError(
@@ -104,11 +105,11 @@ class RecordReader:
     def features(
         self, pool: str, rows: list[Rows], products: np.ndarray, hide_images: np.ndarray, hide_text: np.ndarray
     ) -> dict[str, np.ndarray]:
-        gather, records = self._features[pool], []
+        gather, records, count = self._features[pool], Records([], []), 0
         for part in rows:
-            own = products[len(records) : len(records) + len(part.row)]
-            records += part.stream.records(part, own) if len(own) else []
-        count = len(records)
+            first, count = count, count + len(part.row)
+            if first < count:
+                records += part.stream.records(part, products[first:count])
         found = decode_features(records, record_shape(gather), hide_images[:count], hide_text[:count])
         if count == len(products):
             return found

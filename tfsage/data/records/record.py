@@ -52,13 +52,24 @@ def encode(rows: np.ndarray, products: np.ndarray, features: dict[str, np.ndarra
     return [b"".join(pieces) for pieces in zip(*parts, strict=True)]
 
 
-def decode_ids(records: list[memoryview]) -> np.ndarray:
+class Records(NamedTuple):
+    """Some records: the bytes of the block that each lies in, and where it begins there."""
+
+    blocks: list[bytes]
+    starts: list[int]
+
+    def __add__(self, others: "Records") -> "Records":
+        return Records(self.blocks + others.blocks, self.starts + others.starts)
+
+
+def decode_ids(records: Records) -> np.ndarray:
     """Row and product of some records, int64 [n, 2]."""
-    return np.frombuffer(b"".join([record[: _IDS * _WORD] for record in records]), "<i8").reshape(-1, 2)
+    raw = b"".join([block[start : start + _IDS * _WORD] for block, start in zip(*records, strict=True)])
+    return np.frombuffer(raw, "<i8").reshape(-1, 2)
 
 
 def decode_features(
-    records: list[memoryview], shape: Shape, hide_images: np.ndarray, hide_text: np.ndarray
+    records: Records, shape: Shape, hide_images: np.ndarray, hide_text: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The features of some records, as `ProductFeatures` gives them; where a `hide` mask (bool [n]) is true, none.
 
@@ -66,18 +77,19 @@ def decode_features(
         token_ids int32 [T] and token_lengths int32 [n, F] if there are text fields; with images also images
         float32 [I, D] and image_lengths int32 [n].
     """
-    start, end = _IDS * _WORD, (_IDS + shape.fields + 1) * _WORD
-    lengths = np.frombuffer(b"".join([record[start:end] for record in records]), "<i4")
-    lengths = lengths.reshape(len(records), shape.fields + 1)
+    starts = np.array(records.starts, np.int64)
+    lengths = _join(records.blocks, starts + _IDS * _WORD, np.full(len(starts), shape.fields + 1), "<i4")
+    lengths = lengths.reshape(len(starts), shape.fields + 1)
     tokens, images = lengths[:, :-1] * ~hide_text[:, None], lengths[:, -1] * ~hide_images
-    middle = end + lengths[:, :-1].sum(1) * _WORD
+    first_token = starts + (_IDS + shape.fields + 1) * _WORD
     features = {}
     if shape.fields:
-        features["token_ids"] = _join(records, np.full(len(records), end), tokens.sum(1), "<i4")
-        features["token_lengths"] = tokens.astype(np.int32, copy=False)
+        features["token_ids"] = _join(records.blocks, first_token, tokens.sum(1), "<i4")
+        features["token_lengths"] = tokens
     if shape.dimension:
-        features["images"] = _join(records, middle, images * shape.dimension, "<f4").reshape(-1, shape.dimension)
-        features["image_lengths"] = images.astype(np.int32, copy=False)
+        first_image = first_token + lengths[:, :-1].sum(1) * _WORD
+        vectors = _join(records.blocks, first_image, images * shape.dimension, "<f4")
+        features["images"], features["image_lengths"] = vectors.reshape(-1, shape.dimension), images
     return features
 
 
@@ -94,8 +106,8 @@ def _split(values: np.ndarray, lengths: np.ndarray) -> list[memoryview]:
     return [raw[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _join(records: list[memoryview], starts: np.ndarray, words: np.ndarray, dtype: str) -> np.ndarray:
-    """`words[i]` words of every record, from byte `starts[i]` on, one after the other."""
+def _join(blocks: list[bytes], starts: np.ndarray, words: np.ndarray, dtype: str) -> np.ndarray:
+    """`words[i]` words of every block, from byte `starts[i]` on, one after the other."""
     ends = (starts + words * _WORD).tolist()
-    raw = bytearray().join([record[s:e] for record, s, e in zip(records, starts.tolist(), ends, strict=True)])
+    raw = bytearray().join([block[start:end] for block, start, end in zip(blocks, starts.tolist(), ends, strict=True)])
     return np.frombuffer(raw, dtype)

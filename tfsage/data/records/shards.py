@@ -17,6 +17,8 @@ from tfsage.errors import TfsageError
 _HEAD, _FOOT = 12, 4
 """Bytes of a TFRecord before its content (length, CRC of the length) and after it (CRC of the content)."""
 
+_LENGTH = struct.Struct("<Q")
+
 
 class Shards:
     """The shards of one stream, read block by block; only index files are mapped, and nothing is held.
@@ -49,8 +51,8 @@ class Shards:
         """Bytes of all shards."""
         return int(self._offsets[:, -1].sum())
 
-    def block(self, shard: int, lane: int) -> list[memoryview]:
-        """The records of a block.
+    def block(self, shard: int, lane: int) -> tuple[bytes, list[int]]:
+        """The bytes of a block, and where each of its records begins in them.
 
         Raises:
             TfsageError: it cannot be read, or its bytes differ from what was written.
@@ -65,7 +67,7 @@ class Shards:
             raise TfsageError(f"{path}: the file is gone; {self._remedy}") from None
         if zlib.crc32(content) != self._crc32[shard, lane]:
             raise TfsageError(f"{path}: bytes {start} to {end} were changed or damaged (CRC differs); {self._remedy}")
-        return _records(content)
+        return content, _starts(content)[0]
 
     @property
     def _remedy(self) -> str:
@@ -97,7 +99,8 @@ def write_shards(
             for record in records:
                 writer.write(record)
         content = path.read_bytes()
-        if _records(content) != records:
+        starts, lengths = _starts(content)
+        if [content[at : at + length] for at, length in zip(starts, lengths, strict=True)] != records:
             raise OSError(f"{path}: reads back other than it was written")
         ends = np.cumsum([0] + [_HEAD + len(record) + _FOOT for record in records])
         offsets[shard] = ends[_first_records(layout, shard)]
@@ -117,13 +120,15 @@ def _first_records(layout: Layout, shard: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(rows)])
 
 
-def _records(content: bytes) -> list[memoryview]:
-    view, records, at = memoryview(content), [], 0
+def _starts(content: bytes) -> tuple[list[int], list[int]]:
+    """Where the contents of TFRecords begin, and how long they are."""
+    starts, lengths, at = [], [], 0
     while at < len(content):
-        (length,) = struct.unpack_from("<Q", content, at)
-        records.append(view[at + _HEAD : at + _HEAD + length])
+        (length,) = _LENGTH.unpack_from(content, at)
+        starts.append(at + _HEAD)
+        lengths.append(length)
         at += _HEAD + length + _FOOT
-    return records
+    return starts, lengths
 
 
 def _name(shard: int, shards: int) -> str:
