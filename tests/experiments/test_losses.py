@@ -35,6 +35,7 @@ def test_the_reference_is_the_loss_of_the_paper():
         assert form == ("sum", "keep", "all", 1.0) and loss.learn_temperature
 
 
+@pytest.mark.timeout(900)  # two trainings, each in a process of its own
 def test_an_experiment_from_beginning_to_end_then_nothing_is_trained_again(tmp_path, capsys):
     out, words = tmp_path / "out", {"seeds": 1, "only": ["refined_mixture"], "smoke": True}
     results = run_experiment("losses/shop", out, **words)

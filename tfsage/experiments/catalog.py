@@ -75,7 +75,8 @@ def run_experiment(
 
 def _compared(experiment: Experiment, out: Path, data: Path, reference: str, split: str) -> dict:
     """All cells that are done, those of earlier commands too."""
-    most = max((int(folder.name.removeprefix("seed")) for folder in out.glob("cells/*/seed*")), default=0)
+    started = [file.parent.name for file in out.glob("cells/*/seed*/config.yaml")]
+    most = max((int(name.removeprefix("seed")) for name in started), default=0)
     runs: dict[str, dict[int, Path]] = {}
     for cell in cells_of(out, experiment.variants, most):
         if cell.metrics_file(split).exists():

@@ -1,20 +1,19 @@
 """A grid of training runs, variants × seeds: each cell a run folder, trained and evaluated once."""
 
-import gc
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.text import Text
 
-from tfsage.config import Config, load_config, with_seed
+from tfsage.config import Config, load_config, save_config, with_seed
 from tfsage.console import console
 from tfsage.data.prepare import prepare
 from tfsage.errors import TfsageError
 from tfsage.files import write_text
+from tfsage.fresh_process import run_module
 
 
 class Variant(NamedTuple):
@@ -61,7 +60,7 @@ class Experiment(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One training: its run folder is OUT/cells/VARIANT/seedN."""
+    """One training: its run folder is OUT/cells/VARIANT/seedN, its config OUT/cells/VARIANT/seedN.yaml."""
 
     variant: Variant
     seed: int
@@ -120,11 +119,10 @@ def run_cells(experiment: Experiment, cells: Sequence[Cell], data: Path, split: 
     for place, cell in enumerate(waiting, start=done + 1):
         title, start = f"{place:>{len(str(len(cells)))}}/{len(cells)} {cell.variant.name} seed {cell.seed}", time.time()
         try:
-            with _quiet():
-                run_cell(experiment.config_of(cell.variant, cell.seed), data, cell.folder, split)
-        except Exception as error:  # whatever it is, the other cells have nothing to do with it
-            failed[f"{cell.variant.name}/seed{cell.seed}"] = _last_line(error)
-            _say(f"{title} · failed: {_last_line(error)}")
+            run_cell(experiment.config_of(cell.variant, cell.seed), data, cell.folder, split)
+        except TfsageError as error:
+            failed[f"{cell.variant.name}/seed{cell.seed}"] = last = str(error).splitlines()[-1].strip()
+            _say(f"{title} · failed: {last}")
             continue
         spent.append(time.time() - start)
         left = (len(cells) - place) * sum(spent) / len(spent)
@@ -133,16 +131,17 @@ def run_cells(experiment: Experiment, cells: Sequence[Cell], data: Path, split: 
 
 
 def run_cell(config: Config, data: Path, folder: Path, split: str) -> None:
-    """Trains a run to its end, from where it stands, and evaluates it."""
-    import tf_keras
+    """Trains a run to its end, from where it stands, and evaluates it; its config lies beside its folder.
 
-    from tfsage.evaluation import evaluate_run
-    from tfsage.training import train
+    A process of its own gives all memory back, and keeps from the other cells whatever happens to this one.
 
-    tf_keras.backend.clear_session()
-    train(data, config, folder, replicas=1)
-    evaluate_run(folder, split)
-    gc.collect()
+    Raises:
+        TfsageError: it failed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    file = folder.with_suffix(".yaml")
+    save_config(config, file)
+    run_module("tfsage.experiments.cell", str(file), str(data), str(folder), split, purpose="the training")
 
 
 def _check_config(cell: Cell, config: Config) -> None:
@@ -168,20 +167,5 @@ def _merged(base: dict, changes: dict) -> dict:
     return both
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Training and evaluation have much to say; here a cell is one line."""
-    before, console.quiet = console.quiet, True
-    try:
-        yield
-    finally:
-        console.quiet = before
-
-
 def _say(line: str) -> None:
     console.print(Text(line), soft_wrap=True)
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

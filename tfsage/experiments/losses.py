@@ -44,6 +44,11 @@ FORMS = (
     Variant("label_smoothing", "ε = 0.1", {"loss": {"label_smoothing": 0.1}}),
     Variant("prefixes", "the loss on 32 and 64 dimensions too", {"loss": {"prefixes": {32: 0.5, 64: 0.5}}}),
     Variant("hardest", "the 32 hardest negatives of each term", {"loss": {"hardest": 32}}),
+    Variant(
+        "hard_negatives",
+        "one mined negative of ranks 10 to 100 for each pair, in the second half",
+        {"loss": {"hard_negatives": {"window": (10, 100), "start": 100, "ramp": 50}}},
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rich.table import Table as RichTable
 
 from tfsage.experiments.grid import Experiment
+from tfsage.experiments.results import UNDECIDED
 
 CAPTION = (
     "Means over tasks and seeds; 95 % intervals by bootstrap over queries, paired for differences. A verdict needs an "
@@ -33,7 +34,7 @@ def result_tables(experiment: Experiment, results: dict) -> list[Table]:
             _difference(found[name], first),
             _value(found[name][second]),
             _difference(found[name], second),
-            found[name]["differences"][first]["verdict"] if name != reference else "",
+            _verdict(found[name], first),
         ]
         for name in order
     ]
@@ -81,6 +82,13 @@ def markdown_table(table: Table) -> str:
     """With its title as a line of text above it."""
     lines = [table.title, "", _line(table.columns), _line(["---"] + ["---:"] * (len(table.columns) - 1))]
     return "\n".join([*lines, *[_line(row) for row in table.rows]]) + "\n"
+
+
+def _verdict(variant: dict, metric: str) -> str:
+    if "differences" not in variant:
+        return ""
+    verdict = variant["differences"][metric]["verdict"]
+    return f"{verdict} (one seed)" if len(variant["seeds"]) == 1 and verdict != UNDECIDED else verdict
 
 
 def _line(cells: Sequence[str]) -> str:
