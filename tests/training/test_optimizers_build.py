@@ -4,9 +4,12 @@ import tensorflow as tf
 import tf_keras
 from pydantic import ValidationError
 
+from tests.conftest import TINY
 from tests.training.tables import initial_table, lazy_adam, row_wise_adagrad
 from tfsage.config import Config, HashEmbeddingConfig
+from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
+from tfsage.models import ItemSage
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.towers.mlp import mlp
 from tfsage.training.optimizers import build_optimizer, variable_paths
@@ -19,7 +22,7 @@ PATHS = [
     "product/head/linear/bias",
     "product/head/linear/kernel",
     "product/start",
-    "retrieval/product/log_scale",
+    "pools/product/task/log_scale",
     "text/mlp/linear/bias",
     "text/mlp/linear/kernel",
 ]
@@ -45,6 +48,14 @@ class Scalar(tf_keras.layers.Layer):
         self._log_scale = self.add_weight("log_scale", [])
 
 
+class Pool(tf.Module):
+    """No layer, but one inside."""
+
+    def __init__(self):
+        super().__init__()
+        self._task = Scalar()
+
+
 class Model(tf_keras.Model):
     """The query tower comes first, and shares the table of the product tower."""
 
@@ -53,7 +64,7 @@ class Model(tf_keras.Model):
         embedding = HashEmbedding(7, HashEmbeddingConfig(buckets=12, dimension=3))
         embedding.table.assign(initial_table())
         self.towers = {"text": Tower(embedding, "mlp", []), "product": Tower(embedding, "head", [2])}
-        self._retrieval = {"product": Scalar()}
+        self.pools = {"product": Pool()}
         self.table_variables = embedding.trainable_variables
 
 
@@ -90,8 +101,24 @@ def moved(model, gradient=1.0, **optimizer):
 
 def test_paths_are_towers_layers_and_names(model):
     paths = variable_paths(config(), model)
-    assert sorted(path for path, _ in paths) == PATHS
+    assert sorted(path for path, _ in paths) == sorted(PATHS)
     assert [id(variable) for _, variable in paths] == [id(variable) for variable in model.trainable_variables]
+
+
+def test_paths_of_a_whole_model_are_its_own_and_the_same_every_time(prepared):
+    section = Config.model_validate({**TINY, "towers": {"text": TINY["towers"]["text"]} | TINY["towers"]})
+    models = [ItemSage(section, PreparedData(prepared)) for _ in range(2)]
+    paths = [[path for path, _ in variable_paths(section, model)] for model in models]
+    assert paths[0] == paths[1]
+    assert len(set(paths[0])) == len(models[0].trainable_variables)
+    assert {
+        "product/hash_embedding/table",
+        "product/encoder/block_0/query/kernel",
+        "product/head/linear/bias",
+        "text/mlp/hidden_0/kernel",
+        "pools/product/task/softmax_temperature/log_scale",
+    } <= set(paths[0])
+    assert not any(path.startswith("text/hash_embedding") for path in paths[0])
 
 
 def test_tables_are_trained_row_wise_and_the_rest_with_adam(model):
@@ -161,7 +188,7 @@ def test_groups_make_exceptions_and_the_first_counts(model):
         "product/head/linear/kernel": 0.5,
         "product/head/hidden_0/bias": 0.0,
         "product/head/hidden_0/kernel": 0.0,
-        "retrieval/product/log_scale": 0.125,
+        "pools/product/task/log_scale": 0.125,
     }
     assert found == pytest.approx(expected, rel=1e-3)
 
