@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from tests.losses.reference import batch
 from tfsage.losses import masks
-from tfsage.losses.candidates import IN_BATCH, RANDOM
-from tfsage.losses.masks import masked_columns, matches, other_positives
+from tfsage.losses.masks import matches, other_positives, own_columns, with_others
 
 
 @pytest.mark.parametrize(("rows", "columns", "ids"), [(7, 9, 4), (30, 50, 10), (1, 1, 1), (0, 5, 3), (5, 0, 3)])
@@ -34,24 +33,15 @@ def test_a_pair_that_occurs_twice_is_no_other_positive_of_itself():
     assert other_positives(rows, same).shape[0] == 0
 
 
-@pytest.mark.parametrize("source", [IN_BATCH, RANDOM, None])
-@pytest.mark.parametrize("copies", [True, False])
-def test_masked_columns(source, copies):
+def test_masked_columns():
     data = batch()
-    if source == RANDOM and not copies:
-        return  # never asked for: the row's own column is not among the random negatives
-    columns = np.flatnonzero((data.source == source) | (source is None))
+    own = own_columns(data.rows())
+    np.testing.assert_array_equal(own, np.stack([np.arange(5), data.positive], axis=1))
     others = np.array([[3, 21], [0, 15], [0, 99], [4, 11]])
-    found = masked_columns(data.rows(), data.candidates(), source, tf.constant(others), copies).numpy()
-    expected = set()
-    for row, column in np.ndindex(5, len(columns)):
-        own = (
-            data.id[columns[column]] == data.id[data.positive[row]] if copies else columns[column] == data.positive[row]
-        )
-        if own or (row, data.id[columns[column]]) in {tuple(pair) for pair in others}:
-            expected.add((row, column))
-    assert {tuple(pair) for pair in found} == expected
-    assert len(found) == len(expected)
+    found = with_others(own, tf.constant(others), data.candidates().id).numpy()
+    expected = {(row, column) for row, entity in others for column in np.flatnonzero(data.id == entity)}
+    assert {tuple(pair) for pair in found} == expected | {tuple(pair) for pair in own.numpy()}
+    assert len(found) == len(expected) + 5
     assert (np.diff(found[:, 0]) >= 0).all()
 
 

@@ -36,12 +36,12 @@ class Candidates(NamedTuple):
     log_q: tf.Tensor
     weight: tf.Tensor
 
-    def of(self, source: int | None) -> "Candidates":
-        """The candidates of one source, or all of them."""
+    def columns(self, source: int | None) -> slice:
+        """Where the candidates of one source are, or of all."""
         if source is None:
-            return self
+            return slice(None)
         in_batch = tf.math.count_nonzero(self.source == IN_BATCH, dtype=tf.int32)
-        return Candidates(*(part[:in_batch] if source == IN_BATCH else part[in_batch:] for part in self))
+        return slice(in_batch) if source == IN_BATCH else slice(in_batch, None)
 
 
 class QueryRows(NamedTuple):

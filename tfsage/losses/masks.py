@@ -37,42 +37,31 @@ def other_positives(rows: QueryRows, candidates: Candidates) -> tf.Tensor:
     Returns:
         int64 [m, 2], distinct.
     """
-    in_batch = candidates.of(IN_BATCH)
-    same = matches(rows.query_id, in_batch.query_id)
-    pairs = tf.stack([same[:, 0], tf.gather(in_batch.id, same[:, 1])], 1)
+    same = matches(rows.query_id, candidates.query_id[candidates.columns(IN_BATCH)])
+    pairs = tf.stack([same[:, 0], tf.gather(candidates.id, same[:, 1])], 1)
     if rows.known is not None:
         pairs = tf.concat([pairs, rows.known], 0)
-    own = tf.gather(positive_ids(rows, candidates), pairs[:, 0])
+    own = tf.gather(candidates.id, tf.gather(rows.positive, pairs[:, 0]))
     return tf.raw_ops.UniqueV2(x=tf.boolean_mask(pairs, pairs[:, 1] != own), axis=[0])[0]
 
 
-def positive_ids(rows: QueryRows, candidates: Candidates) -> tf.Tensor:
-    """The id of each row's own positive, int64 [B]."""
-    return tf.gather(candidates.id, rows.positive)
+def own_columns(rows: QueryRows) -> tf.Tensor:
+    """Where each row's own positive is: int64 [B, 2]."""
+    return tf.cast(tf.stack([tf.range(tf.size(rows.positive)), rows.positive], 1), tf.int64)
 
 
-def masked_columns(
-    rows: QueryRows, candidates: Candidates, source: int | None, others: tf.Tensor | None, copies: bool
-) -> tf.Tensor:
-    """Where the logits of the candidates of one source are no negatives of a row.
+def with_others(masked: tf.Tensor, others: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Masks the columns of further (row, id) as well.
 
     Args:
-        rows: the rows.
-        candidates: all candidates.
-        source: of the columns; None for all.
-        others: int64 [k, 2], distinct (row, id) that are no negatives, other than a row's own positive.
-        copies: whether every copy of the row's positive is masked, or its own column alone.
+        masked: int64 [m, 2], distinct (row, column).
+        others: int64 [k, 2], distinct (row, id), of none of the columns that are masked already.
+        ids: int64 [n], of the columns.
 
     Returns:
-        int64 [m, 2], distinct (row, column of the source) in ascending order of the rows.
+        int64 [m', 2], distinct (row, column) in ascending order of the rows.
     """
-    columns = candidates.of(source)
-    if copies:
-        masked = matches(positive_ids(rows, candidates), columns.id)
-    else:
-        masked = tf.cast(tf.stack([tf.range(tf.size(rows.positive)), rows.positive], 1), tf.int64)
-    if others is None:
-        return masked
-    pair, column = tf.unstack(matches(others[:, 1], columns.id), axis=1)
-    masked = tf.concat([masked, tf.stack([tf.gather(others[:, 0], pair), column], 1)], 0)
+    found = matches(others[:, 1], ids)
+    found = tf.stack([tf.gather(others[:, 0], found[:, 0]), found[:, 1]], 1)
+    masked = tf.concat([masked, found], 0)
     return tf.gather(masked, tf.argsort(masked[:, 0], stable=True))

@@ -79,7 +79,8 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
             TfsageError: a prefix is not shorter than the embeddings, or `positive_correction: conditional` lacks
                 its frequencies.
         """
-        check_dimension(self._config, candidates.embedding.shape[1])
+        # Candidates gathered from replicas have lost their static shape.
+        check_dimension(self._config, rows.embedding.shape[1])
         others = other_positives(rows, candidates) if self._config.mask_other_positives else None
         terms = [form(rows, candidates, self._config, others) for form in _TERMS[self._config.negatives]]
         result = self._at(None, terms, rows, candidates, hard, hard_weight)

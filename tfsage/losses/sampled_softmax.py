@@ -38,7 +38,8 @@ def row_losses(
     """
     queries = compute_cast(rows.embedding)
     queries *= tf.cast(scale, queries.dtype)
-    embeddings, columns = (tf.cast(c.embedding, queries.dtype) for c in (candidates, candidates.of(term.source)))
+    embeddings = tf.cast(candidates.embedding, queries.dtype)
+    columns = embeddings[candidates.columns(term.source)]
     weight = tf.cast(rows.weight, queries.dtype)
     positive = tf.reduce_sum(queries * tf.gather(embeddings, rows.positive), axis=1) - term.correction.positive
     offset = tf.math.log(term.votes) - term.correction.columns

@@ -21,7 +21,7 @@ from tfsage.losses.correction import (
     refined,
     refined_distinct,
 )
-from tfsage.losses.masks import masked_columns
+from tfsage.losses.masks import matches, own_columns, with_others
 
 
 class Term(NamedTuple):
@@ -68,9 +68,8 @@ def in_batch_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, oth
         others: int64 [k, 2], distinct (row, id) that are no negatives, other than a row's own positive
             (`other_positives`).
     """
-    columns = candidates.of(IN_BATCH)
-    layout = _layout(rows, candidates, IN_BATCH, loss, others, loss.duplicates != "keep")
-    log_q = tf.cast(columns.log_q, layout.votes.dtype)
+    layout = _layout(rows, candidates, IN_BATCH, loss, others)
+    log_q = tf.cast(candidates.log_q[candidates.columns(IN_BATCH)], layout.votes.dtype)
     correction = _correction(loss, rows, log_q, tf.gather(log_q, rows.positive), layout.negatives, own_slot=1)
     return layout._replace(correction=correction)
 
@@ -98,9 +97,8 @@ def random_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, other
 
     Args: as `in_batch_term`; the random negatives share one `log_q`.
     """
-    columns = candidates.of(RANDOM)
-    layout = _layout(rows, candidates, RANDOM, loss, others, copies=True)
-    log_q = tf.cast(columns.log_q, layout.votes.dtype)
+    layout = _layout(rows, candidates, RANDOM, loss, others)
+    log_q = tf.cast(candidates.log_q[candidates.columns(RANDOM)], layout.votes.dtype)
     log_u = tf.fill(tf.shape(rows.positive), tf.reduce_sum(log_q[:1]))
     correction = _correction(loss, rows, log_q, log_u, layout.negatives, own_slot=0)
     return layout._replace(correction=correction)
@@ -127,7 +125,7 @@ def mixed_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, others
 
     Args: as `in_batch_term`, and `proposal`.
     """
-    layout = _layout(rows, candidates, None, loss, others, loss.duplicates != "keep")
+    layout = _layout(rows, candidates, None, loss, others)
     log_q = tf.cast(candidates.log_q, layout.votes.dtype)
     if loss.proposal == "mixture":
         correction = _correction(loss, rows, log_q, tf.gather(log_q, rows.positive), layout.negatives, own_slot=1)
@@ -140,16 +138,21 @@ def mixed_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, others
     return layout._replace(correction=correction)
 
 
-def _layout(rows, candidates, source, loss, others, copies: bool) -> Term:
+def _layout(rows, candidates, source, loss, others) -> Term:
     """A term without its correction."""
     dtype = tf.float64 if rows.embedding.dtype == tf.float64 else tf.float32
-    ids = candidates.of(source).id
+    ids = candidates.id[candidates.columns(source)]
     if loss.duplicates == "dedup":
         _, entity, count = tf.unique_with_counts(ids)
         votes = 1.0 / tf.cast(tf.gather(count, entity), dtype)
     else:
         votes = tf.ones(tf.shape(ids), dtype)
-    masked = masked_columns(rows, candidates, source, others, copies)
+    if loss.duplicates == "keep" and source != RANDOM:
+        masked = own_columns(rows)
+    else:
+        masked = matches(tf.gather(candidates.id, rows.positive), ids)
+    if others is not None:
+        masked = with_others(masked, others, ids)
     hidden = tf.math.unsorted_segment_sum(tf.gather(votes, masked[:, 1]), masked[:, 0], tf.size(rows.positive))
     # Votes are fractions whose sum misses a whole number by rounding; none must stay where all are masked.
     negatives = tf.maximum(tf.reduce_sum(votes) - hidden, 0.0)

@@ -25,16 +25,18 @@ def check_loss(loss: LossConfig, random_negatives: int | None = None) -> None:
     _check_negatives(loss)
 
 
-def check_dimension(loss: LossConfig, dimension: int) -> None:
+def check_dimension(loss: LossConfig, dimension: int | None) -> None:
     """Refuses prefixes that are not shorter than the embeddings.
 
     Args:
         loss: the `loss` section of a config.
-        dimension: of the embeddings.
+        dimension: of the embeddings; None, while it is unknown, passes.
 
     Raises:
         TfsageError: naming the prefixes.
     """
+    if dimension is None:
+        return
     if too_long := sorted(prefix for prefix in loss.prefixes if prefix >= dimension):
         raise TfsageError(
             f"loss.prefixes {too_long} are not shorter than the embeddings, which have {dimension} dimensions; the "
