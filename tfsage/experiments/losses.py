@@ -54,7 +54,7 @@ FORMS = (
 
 def losses_on_shop(smoke: bool) -> Experiment:
     """On a synthetic shop."""
-    products = 200 if smoke else 2000
+    products = 200 if smoke else 3000
     return Experiment(
         "losses/shop",
         "every form of the loss on a synthetic shop",
