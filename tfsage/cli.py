@@ -160,7 +160,7 @@ def experiment(
     ] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many trainings of each variant.")] = None,
     variant: Annotated[
-        list[str] | None, typer.Option("--variant", help="Train this one alone; give it several times for more.")
+        list[str] | None, typer.Option("--variant", help="Train only this, and the reference; may be repeated.")
     ] = None,
     reference: Annotated[
         str | None, typer.Option("--reference", help="Variant to compare the others with; the first by default.")
