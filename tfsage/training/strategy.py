@@ -2,6 +2,8 @@
 
 import atexit
 import gc
+import signal
+import threading
 
 import tensorflow as tf
 
@@ -68,8 +70,9 @@ def value_of_chief(strategy: tf.distribute.Strategy, cluster: Cluster, value: in
 def _several_workers(cluster: Cluster) -> tf.distribute.Strategy:
     # TensorFlow's thread pools complain when the garbage collector takes them apart at the end of the process.
     atexit.register(gc.freeze)
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.UnknownError as error:
         raise TfsageError(
             f"{cluster.name(cluster.rank)} cannot listen on its port ({error.message}); stop the process that uses it, "
@@ -77,6 +80,10 @@ def _several_workers(cluster: Cluster) -> tf.distribute.Strategy:
         ) from None
     except RuntimeError as error:  # TensorFlow was in use before.
         raise _too_late(error) from None
+    # TensorFlow now takes SIGTERM as news for those who ask, and the process would survive it.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_termination)
+    return strategy
 
 
 def _share(gpus: list, cluster: Cluster) -> list:

@@ -39,7 +39,8 @@ def run_workers(count: int, words: Sequence[str | os.PathLike]) -> None:
         workers: list[subprocess.Popen] = []
         try:
             for rank, log in enumerate(logs):
-                workers.append(_start(words, environment_of(rank, addresses, os.getpid()), log if rank else None))
+                environment = {"TMPDIR": scratch, **environment_of(rank, addresses, os.getpid())}
+                workers.append(_start(words, environment, log if rank else None))
             _supervise(workers, logs)
         finally:
             _stop(workers)
@@ -93,6 +94,8 @@ def _report(status: int, rank: int, logs: Sequence[Path]) -> None:
 
 def _stop(workers: Sequence[subprocess.Popen]) -> None:
     """Ends what still runs; a worker may be killed at any moment, since only whole checkpoints are ever read."""
+    if console.is_terminal and any(worker.poll() is None for worker in workers):
+        console.print()  # Below the line of progress that the chief leaves behind.
     for worker in workers:
         worker.terminate()
     deadline = time.monotonic() + _SECONDS_TO_END
