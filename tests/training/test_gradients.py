@@ -18,6 +18,26 @@ def test_sum_duplicates_gives_each_row_once_with_its_sum():
     np.testing.assert_array_equal(dense, [[0, 0], [3, 4], [0, 0], [0, 0], [13, 16], [0, 0]])
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+@pytest.mark.parametrize("rows", [[], [4, 1], [4, 1, 4, 4, 0]])
+def test_sum_duplicates_of_any_shape_and_type(dtype, shape, rows):
+    values = np.random.default_rng(1).integers(-9, 9, size=(len(rows), *shape))
+    signature = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, *shape], dtype)]
+
+    @tf.function(input_signature=signature)
+    def run(rows, values):
+        gradient = sum_duplicates(tf.IndexedSlices(values, rows))
+        return gradient.indices, gradient.values
+
+    indices, sums = run(tf.constant(rows, tf.int64), tf.constant(values, dtype))
+    expected = np.zeros((6, *shape))
+    np.add.at(expected, np.array(rows, int), values)
+    assert sorted(indices.numpy()) == sorted(set(rows))
+    np.testing.assert_array_equal(sums, expected[indices])
+    assert sums.dtype == dtype
+
+
 def test_sum_duplicates_leaves_the_rest_alone():
     dense = tf.ones([3])
     distinct = sum_duplicates(slices([2, 2], [[1.0], [1.0]], 3))

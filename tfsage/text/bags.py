@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfsage.sparse import product, transposed_product
+
 
 def bag_of_position(lengths: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
     """The bag that each token belongs to, when tokens are laid out bag after bag.
@@ -38,9 +40,9 @@ def bag_sum(vectors: tf.Tensor, indices: tf.Tensor, bags: tf.Tensor, bag_count: 
     entries = bags, indices, tf.ones_like(indices, vectors.dtype)
 
     def gradient(upstream):
-        return _transposed_product(*entries, bag_count, distinct, upstream), None, None, None
+        return transposed_product(*entries, bag_count, distinct, upstream), None, None, None
 
-    return _product(*entries, bag_count, distinct, vectors), gradient
+    return product(*entries, bag_count, distinct, vectors), gradient
 
 
 @tf.custom_gradient
@@ -61,33 +63,6 @@ def weighted_pairs(vectors: tf.Tensor, places: tf.Tensor, weights: tf.Tensor):
 
     def gradient(upstream):
         dots = [tf.reduce_sum(upstream * tf.gather(vectors, places[:, side]), 1) for side in (0, 1)]
-        return _transposed_product(*entries, tokens, rows, upstream), None, tf.stack(dots, 1)
+        return transposed_product(*entries, tokens, rows, upstream), None, tf.stack(dots, 1)
 
-    return _product(*entries, tokens, rows, vectors), gradient
-
-
-# A product makes its matrix for itself: a SavedModel can hold neither a gradient nor a branch that was handed one. The
-# kernel divides by the number of rows of the result, so that there is always one, which is cut off where it is not due.
-
-
-def _product(rows, columns, values, row_count, column_count, vectors) -> tf.Tensor:
-    """The [row_count, column_count] matrix with those entries, in the order of `rows`, times vectors."""
-    matrix = _sparse_matrix(rows, columns, values, tf.maximum(row_count, 1), column_count)
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=vectors)[:row_count]
-
-
-def _transposed_product(rows, columns, values, row_count, column_count, vectors) -> tf.Tensor:
-    """The transpose of that matrix times vectors."""
-    matrix = _sparse_matrix(rows, columns, values, row_count, tf.maximum(column_count, 1))
-    # The product could transpose by itself, but far slower: it adds up a whole result of each thread.
-    transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=vectors.dtype)
-    return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=vectors)[:column_count]
-
-
-def _sparse_matrix(rows, columns, values, row_count, column_count) -> tf.Tensor:
-    """A matrix in compressed rows; several entries in one place add up."""
-    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=tf.stack([tf.cast(rows, tf.int64), tf.cast(columns, tf.int64)], 1),
-        values=values,
-        dense_shape=tf.cast(tf.stack([row_count, column_count]), tf.int64),
-    )
+    return product(*entries, tokens, rows, vectors), gradient

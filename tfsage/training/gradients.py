@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfsage.sparse import transposed_product
+
 
 class DistinctSlices(tf.IndexedSlices):
     """Slices of which no two have the same index."""
@@ -22,9 +24,18 @@ def sum_duplicates(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | Distin
     values = tf.cond(
         tf.size(rows) == tf.size(positions),
         lambda: gradient.values,
-        lambda: tf.math.unsorted_segment_sum(gradient.values, positions, tf.size(rows)),
+        lambda: _sums(gradient.values, positions, tf.size(rows)),
     )
     return DistinctSlices(values, rows, gradient.dense_shape)
+
+
+def _sums(values: tf.Tensor, positions: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """result[p] = the sum of the values [n, ...] at position p: [count, ...]."""
+    if values.shape.rank == 2 and values.dtype in (tf.float32, tf.float64):
+        # The same, more than twice as fast.
+        size = tf.size(positions)
+        return transposed_product(tf.range(size), positions, tf.ones_like(positions, values.dtype), size, count, values)
+    return tf.math.unsorted_segment_sum(values, positions, count)
 
 
 def clip_by_global_norm(
