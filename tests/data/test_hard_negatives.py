@@ -90,10 +90,11 @@ def batches(prepared):
 
 
 def hard_of(part):
-    """The hard negatives of every row of a part: a sorted list of (query id, positive, hard negatives)."""
-    pairs = part["pairs"]["product"]
+    """The hard negatives of every row of a part, with their keys: a sorted list of (query id, positive, [...])."""
+    pairs, keys = part["pairs"]["product"], part["row_keys"]["candidates"]["product"]
+    hard = np.stack([pairs["hard_id"], keys[len(keys) - len(pairs["hard_id"]) :]], axis=1)
     rows = [
-        (int(query), int(positive), pairs["hard_id"][pairs["hard_row"] == row].tolist())
+        (int(query), int(positive), hard[pairs["hard_row"] == row].tolist())
         for row, (query, positive) in enumerate(zip(pairs["query_id"], pairs["candidate_id"], strict=True))
     ]
     assert sum(len(own) for *_, own in rows) == len(pairs["hard_id"])
@@ -105,6 +106,11 @@ def test_a_row_has_the_same_whatever_the_parts(batches, parts):
     whole = hard_of(batches(3))
     assert {len(own) for *_, own in whole} == {0, 1, 2}
     assert sorted(sum((hard_of(batches(3, part, parts)) for part in range(parts)), [])) == whole
+
+
+def test_no_two_choices_are_made_alike(batches):
+    keys = batches(3)["row_keys"]["candidates"]["product"]
+    assert len(np.unique(keys)) > 160 and len(np.unique(keys[:96])) == 96
 
 
 def test_they_go_to_the_pairs_that_they_were_mined_for(batches):

@@ -150,7 +150,7 @@ def test_another_seed_draws_others(remine):
 
 def test_a_large_catalog_is_searched_through_an_index(remine, model, data, vectors, monkeypatch):
     reports = []
-    monkeypatch.setattr(module, "BRUTE_FORCE_ROWS", 100)
+    monkeypatch.setattr(module, "_EXACT", 100)
     monkeypatch.setattr(module, "build_index", lambda *args: reports.append(build_index(*args)))
     check(remine(), model, data, vectors, (2, 80), 1.0, 3)
     assert [report.count for report in reports] == [300]

@@ -51,7 +51,8 @@ class HardNegativesConfig(Section):
     weight that grows to `weight`.
 
     Every epoch from the one that reaches `start` begins with embedding the catalog, so `training.steps_per_epoch`
-    says how fresh the hard negatives are and what they cost.
+    says how fresh the hard negatives are and what they cost. Beyond 100,000 products the search is approximate, and
+    two runs no longer equal to the bit; what was mined is kept, so a killed run goes on with the same.
     """
 
     per_pair: PositiveInt = 1
@@ -68,10 +69,12 @@ class LossConfig(Section):
     `negatives`: `sum` is L_pos + L_neg, the paper's choice; `in_batch` and `random` are its terms; `mixed` is one
     softmax over both, each candidate corrected by its `own` source (eq. 4) or by the `mixture` of the sources.
     `duplicates`: copies of a product in the pool are kept, masked where they are copies of the row's positive, or
-    left out altogether (dedup). `positive_correction`: the positive is corrected like every column, not at all (the
+    counted as one (dedup). `positive_correction`: the positive is corrected like every column, not at all (the
     refined form), or by its frequency among the positives of its own query (`conditional`, Pinterest's code).
-    `correction` α takes α log Q off the logits. `prefixes` maps a number of leading dimensions to the weight of the
-    loss on them (Matryoshka). `hardest` keeps only that many negatives of each row and term, those with the largest
+    `correction` α takes α log Q off the logits. `mask_other_positives`: what else is known to be a positive of a query
+    is no negative of it. The temperature stays between floor and cap. `label_smoothing` ε spreads ε of the target over
+    the positive and its negatives. `prefixes` maps a number of leading dimensions to the weight of the loss on them
+    (Matryoshka). `hardest` keeps only that many negatives of each row and term, those with the largest corrected
     logits.
     """
 

@@ -93,9 +93,10 @@ class TrainingBatches:
             own_rows = np.concatenate([start + slots[place] for start, place in zip(starts, members, strict=True)])
             hard_row, hard_id = self._hard(pool, step, own_rows)
 
-            columns = [own_rows, len(everything) + own_negatives]
-            columns.append(len(everything) + self._negatives + np.arange(len(hard_id)))
-            keys = self._row_keys(step, self._pools.index(pool), np.concatenate(columns))
+            columns = np.concatenate([own_rows, len(everything) + own_negatives])
+            keys = self._row_keys(step, self._pools.index(pool), columns)
+            # A hard negative's key depends on its pair, not on how many come before it in this part.
+            keys = np.concatenate([keys, mix64(keys[hard_row] ^ hard_id).astype(np.int64)])
             task = np.repeat(np.array(members, np.int32), [len(slots[place]) for place in members])
             hide = {f"hide_{group}": self._hidden(members, task, group, keys) for group in ("images", "text")}
             positive = np.concatenate([rows[place].product for place in members])

@@ -17,7 +17,6 @@ from tfsage.data.prepared import PreparedData
 from tfsage.data.sources import PairRows, query_space
 from tfsage.embedding import product_embedder, query_embedder
 from tfsage.index import BruteForceIndex, Index, build_index, load_index
-from tfsage.index.spec import BRUTE_FORCE_ROWS
 from tfsage.models import ItemSage
 from tfsage.training.mining.select import draw, eligible
 
@@ -25,6 +24,8 @@ _PRODUCTS = 131_072
 """Embedded between two writes to the disk."""
 _PAIRS = 4096
 """Searched for at once; or those of one step, if they are more."""
+_EXACT = 100_000
+"""Products up to which the search is exact: an index costs more to build than the search of an epoch takes."""
 _RECALL = 0.9
 """Of the index of a large catalog. What it misses matters little where only some of a window are drawn."""
 _TUNING_QUERIES = 256
@@ -33,7 +34,9 @@ _TUNING_QUERIES = 256
 class HardNegativeMiner:
     """Mines the hard negatives of some steps with the present weights of a model.
 
-    The result depends on the weights, the data, the config and the steps alone, however the batches are divided.
+    The result depends on the weights, the data, the config and the steps alone, however the batches are divided. The
+    one exception are catalogs of more than 100,000 products, which are searched through ScaNN's tree: it is not built
+    twice the same to the bit, so two runs may differ there by a few draws.
 
     Args:
         model: its towers and its batches are used.
@@ -159,7 +162,7 @@ class _Pairs(NamedTuple):
 
 def _open_index(vectors: np.ndarray, queries: np.ndarray, folder: Path) -> Index:
     """Exact search in a small catalog; an approximate index, tuned to some of the queries, of a large one."""
-    if len(vectors) <= BRUTE_FORCE_ROWS:
+    if len(vectors) <= _EXACT:
         return BruteForceIndex(vectors)
     sample = queries[:: -(-len(queries) // _TUNING_QUERIES)]
     build_index(vectors, folder / "index", _RECALL, {"query": sample})
