@@ -139,6 +139,7 @@ def test_the_same_is_mined_whatever_the_chunks_and_again(remine, monkeypatch):
     for size in (1, 10**6):
         monkeypatch.setattr(module, "_PAIRS", size)
         monkeypatch.setattr(module, "_PRODUCTS", 64 + size)
+        monkeypatch.setattr(module, "_HITS", 1600 * size)
         assert np.array_equal(remine().products["product"], expected)
 
 

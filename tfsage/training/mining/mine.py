@@ -23,7 +23,9 @@ from tfsage.training.mining.select import draw, eligible
 _PRODUCTS = 131_072
 """Embedded between two writes to the disk."""
 _PAIRS = 4096
-"""Searched for at once; or those of one step, if they are more."""
+"""Whose queries are embedded together; or those of one step, if they are more."""
+_HITS = 1 << 20
+"""Held at once."""
 _EXACT = 100_000
 """Products up to which the search is exact: an index costs more to build than the search of an epoch takes."""
 _RECALL = 0.9
@@ -106,8 +108,9 @@ class HardNegativeMiner:
         return found
 
     def _pairs(self, pool: str, first: int, sizes: np.ndarray) -> Iterator["_Pairs"]:
-        """All pairs of consecutive steps from `first` on, in chunks of whole steps."""
+        """All pairs of consecutive steps from `first` on, as many at once as there is room for their hits."""
         last, seed = first + len(sizes) - 1, mix64(np.uint64(self._seed))
+        count = max(1, _HITS // self._section.window[1])
         tasks, keys = [], []
         for step, size in enumerate(sizes.tolist(), start=first):
             tasks += self._batches.pair_rows(pool, step)
@@ -115,7 +118,9 @@ class HardNegativeMiner:
             if sum(map(len, keys)) >= _PAIRS or step == last:
                 query_id = np.concatenate([rows.query_id for _, rows in tasks])
                 positive = np.concatenate([rows.product for _, rows in tasks])
-                yield _Pairs(self._embed_queries(pool, tasks), query_id, positive, np.concatenate(keys))
+                columns = self._embed_queries(pool, tasks), query_id, positive, np.concatenate(keys)
+                for start in range(0, len(positive), count):
+                    yield _Pairs(*(column[start : start + count] for column in columns))
                 tasks, keys = [], []
 
     def _embed_queries(self, pool: str, tasks: list[tuple[str, PairRows]]) -> np.ndarray:
