@@ -91,7 +91,7 @@ def conditional(log_expected: tf.Tensor, conditional_log_q: tf.Tensor) -> Correc
     return Correction(log_expected, tf.zeros_like(conditional_log_q), conditional_log_q)
 
 
-def refined_distinct(log_inclusion: tf.Tensor, rows: tf.Tensor) -> Correction:
+def refined_distinct(log_inclusion: tf.Tensor, rows: tf.Tensor | int) -> Correction:
     """The refined form over distinct candidates: the positive is no sample, and each entity counts once.
 
     c_j = log of the probability that any of the slots other than the row's own holds the entity (`log_inclusion`),
@@ -99,15 +99,15 @@ def refined_distinct(log_inclusion: tf.Tensor, rows: tf.Tensor) -> Correction:
 
     An entity that half of all batches hold stands for two:
 
-    >>> c = refined_distinct(tf.math.log([0.5]), tf.constant([1]))
+    >>> c = refined_distinct(tf.math.log([0.5]), 1)
     >>> round(float(tf.exp(0.0 - c.columns[0])), 4)
     2.0
 
     Args:
         log_inclusion: [n].
-        rows: [B], of any type: one entry per row.
+        rows: B.
     """
-    zero = tf.zeros(tf.shape(rows), log_inclusion.dtype)
+    zero = tf.zeros([rows], log_inclusion.dtype)
     return Correction(log_inclusion, zero, zero)
 
 

@@ -1,5 +1,6 @@
 """The softmax over many columns, row chunk by row chunk, with its gradient found on the way."""
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -62,11 +63,11 @@ def streamed_softmax(
 
     @tf.custom_gradient
     def total(queries, columns, positive):
-        # Cut off from the tape, which would otherwise keep every chunk.
-        inputs = [tf.stop_gradient(tensor) for tensor in (queries, columns, positive)]
-        losses, uncertainty, query_gradient, column_gradient = _stream(
-            *inputs, column_offset, row_offset, weight, masked, hardest, chunk_size
-        )
+        # Outside a graph the tape would keep every chunk, for a gradient that is never asked for.
+        with tf.init_scope() if tf.executing_eagerly() else nullcontext():
+            losses, uncertainty, query_gradient, column_gradient = _stream(
+                queries, columns, positive, column_offset, row_offset, weight, masked, hardest, chunk_size
+            )
 
         def gradient(upstream, *_):
             return upstream * query_gradient, upstream * column_gradient, -upstream * weight * uncertainty
@@ -101,8 +102,8 @@ def _stream(queries, columns, positive, column_offset, row_offset, weight, maske
         logits = tf.tensor_scatter_nd_update(logits, hidden, tf.fill([tf.shape(hidden)[0]], dtype.min))
         if hardest is not None:
             logits = _largest(logits, hardest)
-        # Half the minimum: where all is masked, the difference still underflows.
-        largest = tf.maximum(tf.reduce_max(logits, axis=1), dtype.min / 2)
+        # Where all is masked this is the least number there is, and the excess as well: loss and gradient are zero.
+        largest = tf.reduce_max(logits, axis=1)
         shares = tf.exp(logits - largest[:, None])
         means = tf.matmul(shares, extended)
         sums = means[:, -1]

@@ -165,7 +165,7 @@ def _correction(loss, rows, log_q, positive_log_q, negatives, own_slot: int) -> 
     distinct = loss.duplicates == "dedup"
     if loss.positive_correction == "none":
         if distinct:
-            return refined_distinct(_inclusion(loss, log_q, slots - own_slot, own_slot), rows.positive)
+            return refined_distinct(_inclusion(loss, log_q, slots - own_slot, own_slot), tf.size(rows.positive))
         return refined(log_q, positive_log_q, negatives)
     if loss.positive_correction == "conditional":
         if rows.conditional_log_q is None:
@@ -181,7 +181,7 @@ def _correction(loss, rows, log_q, positive_log_q, negatives, own_slot: int) -> 
 
 
 def _inclusion(loss, log_q, slots, in_batch: int) -> tf.Tensor:
-    """The gap estimator gives that of a batch as it is."""
+    """log of the probability that any slot holds an entity; the gap estimator gives that of the batch as it is."""
     if in_batch and loss.frequency.kind == "gap":
         return log_q
     return log_inclusion(log_q, tf.maximum(slots, 1))
