@@ -13,7 +13,7 @@ def main() -> None:
         strategy = choose_strategy(cluster)
         watch.all_there()
         while True:
-            print(value_of_chief(strategy, cluster, 7), flush=True)
+            print(value_of_chief(strategy, cluster, 7 + cluster.rank), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Which devices share the work; the one place where that is decided."""
 
-import atexit
-import gc
 import signal
 import threading
 
@@ -58,18 +56,22 @@ def value_of_chief(strategy: tf.distribute.Strategy, cluster: Cluster, value: in
     """What the chief says, on every worker; nobody goes on before all workers have asked."""
     if cluster.size == 1:
         return value
-    own = value if cluster.is_chief else 0
 
-    def share(context) -> tf.Tensor:
-        return tf.constant(own if context.replica_id_in_sync_group == 0 else 0, tf.int64)
+    # In a graph: run eagerly, TensorFlow would leave threads behind when a worker is missing.
+    @tf.function
+    def agree() -> tf.Tensor:
+        return strategy.experimental_local_results(strategy.run(say))[0]
 
-    values = strategy.experimental_distribute_values_from_function(share)
-    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+    def say() -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        is_first = context.replica_id_in_sync_group == 0
+        own = tf.where(is_first, tf.constant(value if cluster.is_chief else 0, tf.int64), 0)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+
+    return int(agree())
 
 
 def _several_workers(cluster: Cluster) -> tf.distribute.Strategy:
-    # TensorFlow's thread pools complain when the garbage collector takes them apart at the end of the process.
-    atexit.register(gc.freeze)
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
