@@ -1,0 +1,102 @@
+"""The builds that benchmarks compare with are the same functions, and the benchmarks run."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from benchmarks.straight import same_weights, straight_loss, straight_twin
+from benchmarks.train_step import (
+    TOLERANCE,
+    curve,
+    largest_difference,
+    loss_curves,
+    make_batch,
+    our_optimizer,
+    our_step,
+    product_tower,
+    straight_step,
+)
+from benchmarks.worker import Worker
+from tests.conftest import ROOT
+from tfsage.config import HashEmbeddingConfig, ImageConfig, ItemSageTowerConfig
+
+PAIRS, VOCABULARY = 8, 300
+CONFIG = ItemSageTowerConfig(
+    kind="itemsage",
+    images=ImageConfig(slots=3, dimension=8),
+    hash_embedding=HashEmbeddingConfig(buckets=50, dimension=8),
+    width=16,
+    heads=2,
+    feed_forward=32,
+    head_hidden=24,
+    dimension=8,
+)
+
+
+def gradient_descent(_):
+    return tf_keras.optimizers.SGD(1.0)
+
+
+def test_the_straight_build_has_the_loss_and_every_gradient_of_ours():
+    tower, batch = product_tower(CONFIG, VOCABULARY), make_batch(CONFIG, VOCABULARY, PAIRS)
+    twin = straight_twin(tower)
+    before = [own.numpy() for own, _ in same_weights(tower, twin)]
+    straight = straight_step(twin, gradient_descent)(batch)
+    np.testing.assert_allclose(our_step(tower, gradient_descent)(batch), straight, rtol=1e-5)
+    for start, (own, other) in zip(before, same_weights(tower, twin), strict=True):
+        # The bias of the keys has no gradient but rounding: softmax ignores it.
+        assert "key/bias" in own.name or np.abs(own.numpy() - start).max() > 1e-4, own.name
+        np.testing.assert_allclose(own.numpy(), np.reshape(other.numpy(), own.shape), atol=1e-4, err_msg=own.name)
+
+
+def test_their_loss_curves_are_one():
+    ours, straight = loss_curves(CONFIG, VOCABULARY, PAIRS, 50)
+    assert len(ours) == 50
+    assert abs(ours[0] - ours[-1]) > 10 * TOLERANCE
+    assert largest_difference(ours, straight) < TOLERANCE
+
+
+def test_the_loss_curve_of_another_model_is_another():
+    tower = product_tower(CONFIG, VOCABULARY)
+    straight = curve(straight_step(straight_twin(tower), our_optimizer), CONFIG, VOCABULARY, PAIRS, 3)
+    tower.encoder.maps["text"].bias.assign_add(tf.fill([16], 0.1))
+    ours = curve(our_step(tower, our_optimizer), CONFIG, VOCABULARY, PAIRS, 3)
+    assert largest_difference(ours, straight) > TOLERANCE
+
+
+def test_largest_difference_is_absolute_or_relative_and_never_overlooks_what_is_not_finite():
+    assert largest_difference(np.array([10.0, 0.1]), np.array([10.5, 0.1])) == 0.5
+    assert largest_difference(np.array([10.0, 0.2]), np.array([10.0, 0.1])) == pytest.approx(1.0)
+    assert largest_difference(np.array([np.nan]), np.array([1.0])) == np.inf
+
+
+def test_straight_loss_by_hand():
+    # Logits [[2, 1], [0, 3]] against the positives, p = (1/2, 1/4), as in the docstring of tfsage.losses; random
+    # negatives with logits (1, 2) and (1, 0), the last one a copy of the second positive.
+    embeddings = tf.constant([[2.0, 0.0], [1.0, 3.0], [1.0, 1.0], [2.0, 0.0]])
+    log_q = tf.math.log([0.5, 0.25, 0.1, 0.1])
+    loss = straight_loss(tf.eye(2), embeddings, tf.constant([1, 2]), tf.constant([7, 8, 9, 8]), log_q, 1.0)
+    in_batch = np.log1p((np.e / 0.25) / (np.e**2 / 0.5)), np.log1p((1 / 0.5) / (np.e**3 / 0.25))
+    random = np.log1p((np.e + np.e**2) / np.e**2), np.log1p(np.e / np.e**3)
+    np.testing.assert_allclose(loss, (sum(in_batch) + sum(random)) / 2, rtol=1e-5)
+
+
+def test_a_worker_answers_and_says_how_it_ended():
+    program = "import sys, json\nfor line in sys.stdin:\n    print(json.dumps({'got': line.strip()}), flush=True)"
+    with Worker([sys.executable, "-c", program]) as worker:
+        assert [worker.ask("a"), worker.ask("b")] == [{"got": "a"}, {"got": "b"}]
+    with Worker([sys.executable, "-c", "raise SystemExit(3)"]) as worker, pytest.raises(SystemExit, match="code 3"):
+        worker.ask("a")
+
+
+def test_train_step_ends_with_one_json_object():
+    words = [sys.executable, "-m", "benchmarks.train_step", "--smoke", "--no-curve"]
+    printed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    result = json.loads(printed.splitlines()[-1])
+    assert (result["name"], result["rounds"]) == ("train_step", 2)
+    assert result["ratio"] > 0
