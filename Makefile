@@ -1,10 +1,10 @@
-# make demo | make test | make bench | make lint. The environment is made on demand; nothing else is needed but
+# make demo | make test | make bench | make bench-torch | make lint. The environment is made on demand; nothing else is needed but
 # CPython 3.11, make and a C compiler.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 
-.PHONY: demo test bench lint install lock clean
+.PHONY: demo test bench bench-torch lint install lock clean
 
 install: .venv/.installed
 
@@ -24,8 +24,14 @@ demo: install
 test: install
 	@$(BIN)/python -m pytest
 
+BENCHMARKS := attention hash_bag loss train_step input_pipeline replicas chunks
+
 bench: install
-	@for name in attention train_step input_pipeline; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# Against PyTorch, in an environment of its own (.venv-torch), which is made on demand.
+bench-torch: install
+	@$(BIN)/python -m benchmarks.train_step_torch
 
 lint: install
 	@$(BIN)/ruff check .
@@ -38,4 +44,4 @@ lock:
 	@$(BIN)/python -m pip freeze > requirements.lock
 
 clean:
-	@rm -rf .venv runs bundles build dist *.egg-info
+	@rm -rf .venv .venv-torch runs bundles build dist *.egg-info

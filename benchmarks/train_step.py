@@ -93,14 +93,10 @@ def loss_curves(config: ItemSageTowerConfig, vocabulary: int, pairs: int, steps:
     """The loss of every step, ours and the straight build's, from the same weights with the same optimizer: [steps]."""
     tower = product_tower(config, vocabulary)
     tower.encoder.blocks[0].inner.activation = tower.head.layers[0].activation = tf.nn.gelu
-    builds = our_step(tower, our_optimizer), straight_step(straight_twin(tower), our_optimizer)
-    ours, straight = (curve(step, config, vocabulary, pairs, steps) for step in builds)
+    builds = straight_step(straight_twin(tower), our_optimizer), our_step(tower, our_optimizer)
+    batches = (make_batch(config, vocabulary, pairs, seed) for seed in range(steps))
+    straight, ours = np.array([[float(step(batch)) for step in builds] for batch in batches]).T
     return ours, straight
-
-
-def curve(step, config: ItemSageTowerConfig, vocabulary: int, pairs: int, steps: int) -> np.ndarray:
-    """The losses of the first steps, each on a batch of its own: [steps]."""
-    return np.array([float(step(make_batch(config, vocabulary, pairs, seed))) for seed in range(steps)])
 
 
 def largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:

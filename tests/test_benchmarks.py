@@ -1,7 +1,6 @@
 """The builds that benchmarks compare with are the same functions, and the benchmarks run."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -12,17 +11,15 @@ import tf_keras
 from benchmarks.straight import same_weights, straight_loss, straight_twin
 from benchmarks.train_step import (
     TOLERANCE,
-    curve,
     largest_difference,
     loss_curves,
+    main,
     make_batch,
-    our_optimizer,
     our_step,
     product_tower,
     straight_step,
 )
 from benchmarks.worker import Worker
-from tests.conftest import ROOT
 from tfsage.config import HashEmbeddingConfig, ImageConfig, ItemSageTowerConfig
 
 PAIRS, VOCABULARY = 8, 300
@@ -57,16 +54,8 @@ def test_the_straight_build_has_the_loss_and_every_gradient_of_ours():
 def test_their_loss_curves_are_one():
     ours, straight = loss_curves(CONFIG, VOCABULARY, PAIRS, 50)
     assert len(ours) == 50
-    assert abs(ours[0] - ours[-1]) > 10 * TOLERANCE
     assert largest_difference(ours, straight) < TOLERANCE
-
-
-def test_the_loss_curve_of_another_model_is_another():
-    tower = product_tower(CONFIG, VOCABULARY)
-    straight = curve(straight_step(straight_twin(tower), our_optimizer), CONFIG, VOCABULARY, PAIRS, 3)
-    tower.encoder.maps["text"].bias.assign_add(tf.fill([16], 0.1))
-    ours = curve(our_step(tower, our_optimizer), CONFIG, VOCABULARY, PAIRS, 3)
-    assert largest_difference(ours, straight) > TOLERANCE
+    assert largest_difference(ours[1:], straight[:-1]) > 10 * TOLERANCE
 
 
 def test_largest_difference_is_absolute_or_relative_and_never_overlooks_what_is_not_finite():
@@ -94,9 +83,8 @@ def test_a_worker_answers_and_says_how_it_ended():
         worker.ask("a")
 
 
-def test_train_step_ends_with_one_json_object():
-    words = [sys.executable, "-m", "benchmarks.train_step", "--smoke", "--no-curve"]
-    printed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    result = json.loads(printed.splitlines()[-1])
+def test_train_step_ends_with_one_json_object(capsys):
+    main(smoke=True, curve=False)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["name"], result["rounds"]) == ("train_step", 2)
     assert result["ratio"] > 0
