@@ -1,5 +1,5 @@
-# make demo | make test | make bench | make bench-torch | make lint. The environment is made on demand; nothing else is needed but
-# CPython 3.11, make and a C compiler.
+# make demo | make test | make bench | make bench-torch | make lint. The environment is made on demand; nothing else is
+# needed but CPython 3.11, make and a C compiler.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
