@@ -19,6 +19,7 @@ from tfsage.text.wordpiece import training_wordpiece
 from tfsage.towers.base import Tower
 from tfsage.towers.factory import build_towers
 from tfsage.training import replicas
+from tfsage.training.dropout import seed_dropout
 from tfsage.training.feature_dropout import drop_entries, drop_tokens
 from tfsage.training.optimizers import build_optimizer
 from tfsage.training.pool import CandidatePool
@@ -65,7 +66,7 @@ class ItemSage(tfrs.Model):
         self.pools = {name: CandidatePool(config.loss, self.catalog_size, name) for name in names}
         self._means = {name: tf_keras.metrics.Mean(name) for name in ("loss", "negatives", "uncertainty")}
         self._task_losses = [tf_keras.metrics.Mean(task.name) for task in self.batches.tasks]
-        self._dropout_generators = [part for part in self.submodules if isinstance(part, tf.random.Generator)]
+        self._dropout_generators = [part for tower in self.towers.values() for part in tower.dropout_generators]
         self._blank = {name: self._standardize(name, data) for name in self.towers}
 
     @property
@@ -121,6 +122,7 @@ class ItemSage(tfrs.Model):
             the means of the epoch so far (loss, loss per task, negatives per pair after masking, uncertainty
             1 − P̂(positive)), the temperatures, `CLOCKS`, and `finite`, 1.0 where the loss and every gradient were.
         """
+        seed_dropout(self._dropout_generators, self.config.training.seed, self.optimizer.iterations)
         embed, features = self._embed(batch, training=True)
         variables = self.trainable_variables
         ready = time_after(features)

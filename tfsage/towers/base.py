@@ -1,5 +1,7 @@
 """What every tower is: raw entity -> features -> one unit vector."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tf_keras
 
@@ -16,11 +18,13 @@ class Tower(tf_keras.Model):
         raw_signature: name -> `tf.TensorSpec` of the inputs of `featurize`.
         feature_signature: name -> `tf.TensorSpec` of the inputs of `call`.
         dimension: size of the vectors.
+        dropout_generators: what the dropout inside draws from, if there is any.
     """
 
     raw_signature: dict[str, tf.TensorSpec]
     feature_signature: dict[str, tf.TensorSpec]
     dimension: int
+    dropout_generators: Sequence[tf.random.Generator] = ()
 
     def __init__(self, name: str | None = None):
         # Under mixed precision the layers inside cast for themselves; the tower's own inputs stay as they are.

@@ -19,8 +19,8 @@ class DistilBertTower(Tower):
     """WordPiece tokens through DistilBERT; the output at [CLS] through one linear map; L2.
 
     The tokenizer is part of the graph. A batch is as long as its longest query, at most `max_length` tokens with
-    [CLS] and [SEP]; what is longer is cut. Dropout draws from `tf.random.Generator`s, whose state a checkpoint holds,
-    so that a resumed training goes on with the same masks.
+    [CLS] and [SEP]; what is longer is cut. Dropout draws from `dropout_generators`, which a training sets anew in
+    every step, so that a resumed one goes on with the same masks.
 
     Args:
         config: its section of the config.
@@ -49,7 +49,7 @@ class DistilBertTower(Tower):
                 f"towers.{name}.max_length: {config.max_length} is more than the {self.backbone.max_sequence_length} "
                 f"positions of {config.weights!r}"
             )
-        self._dropout_generators = _generators(self.backbone)
+        self.dropout_generators = _generators(self.backbone)
         self._most_pieces = config.max_length - _SPECIAL_TOKENS
         self.projection = tf_keras.layers.Dense(config.dimension, name="projection")
 
