@@ -24,11 +24,12 @@ class Tower(tf_keras.Model):
     raw_signature: dict[str, tf.TensorSpec]
     feature_signature: dict[str, tf.TensorSpec]
     dimension: int
-    dropout_generators: Sequence[tf.random.Generator] = ()
+    dropout_generators: Sequence[tf.random.Generator]
 
     def __init__(self, name: str | None = None):
         # Under mixed precision the layers inside cast for themselves; the tower's own inputs stay as they are.
         super().__init__(name=name, autocast=False)
+        self.dropout_generators = []
 
     def featurize(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Features of the entities, computed in the graph, without weights."""
