@@ -178,6 +178,28 @@ def experiment(
     _done(f"results in {out / f'results_{split.value}.json'}, as Markdown beside it")
 
 
+@app.command(
+    epilog="Example: tfsage probe --embeddings bundles/CURRENT/embeddings --labels labels.parquet --label kind"
+)
+def probe(
+    embeddings: Annotated[Path, typer.Option("--embeddings", help="Parquet file or folder: id, embedding.")],
+    labels: Annotated[Path, typer.Option("--labels", help="Parquet file or folder with the same ids.")],
+    label: Annotated[str, typer.Option("--label", help="Column of the labels to classify by.")],
+    out: Annotated[Path, typer.Option("--out", help="JSON file to write.")],
+    text: Annotated[str | None, typer.Option("--text", help="Text column, for the FastText baseline.")] = None,
+    groups: Annotated[
+        str | None, typer.Option("--groups", help="Column; rows with the same value are never in two folds.")
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Of the cross-validation.")] = 5,
+) -> None:
+    """Classify by frozen embeddings, linear and MLP, cross-validated, beside baselines."""
+    from tfsage.probe.files import probe_files, probe_table
+
+    result = probe_files(embeddings, labels, label, out, text, groups, folds)
+    console.print(probe_table(result))
+    _done(f"results in {out}")
+
+
 @app.command(epilog="Example: tfsage serve --root bundles")
 def serve(
     root: Root,
