@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfsage.config import Config
+from tfsage.data.prepared import FORMAT
 from tfsage.data.stores import RaggedWriter, StringWriter
 
 TOKENS, IMAGES, DIMENSION = 40, 2, 16
@@ -62,10 +63,15 @@ def write_catalog(folder: Path, products: int) -> None:
     for split in ("dev", "test"):
         pq.write_table(_pairs(np.zeros(0, np.int64), 1), folder / f"pairs_{split}.parquet")
     manifest = {
-        "format": 1,
-        "products": products,
-        "text_fields": ["title"],
-        "embedding_columns": {"image_embeddings": DIMENSION},
+        "format": FORMAT,
+        "entities": {
+            "product": {
+                "count": products,
+                "id_type": "string",
+                "text_fields": ["title"],
+                "embedding_columns": {"image_embeddings": DIMENSION},
+            }
+        },
         "queries": {"query": {"count": products, "texts": "texts", "dimension": None}},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -14,6 +14,7 @@ from tfsage.data.split import Split
 
 ENTITIES = 5
 PARTS = ("train", "dev", "test")
+LETTERS = {"query": "q", "pin": "p", "product": "pr"}
 
 
 def random_rows(seed: int, count: int = 400) -> list[dict]:
@@ -27,8 +28,8 @@ def random_rows(seed: int, count: int = 400) -> list[dict]:
             "surface": pick("search", "closeup"),
             "query_type": (query_type := pick("query", "pin")),
             "query_id": f"{query_type[0]}{rng.integers(ENTITIES)}",
-            "entity_type": (entity_type := pick("product", "pin")),
-            "entity_id": f"{entity_type[:2] if entity_type == 'product' else 'p'}{rng.integers(ENTITIES)}",
+            "entity_type": (entity_type := pick("product", "pin", "query")),
+            "entity_id": f"{LETTERS[entity_type]}{rng.integers(ENTITIES)}",
             "action": pick("click", "checkout"),
             "count": int(rng.integers(1, 5)),
             "split": pick("train", "train", "dev", "test"),
@@ -38,8 +39,9 @@ def random_rows(seed: int, count: int = 400) -> list[dict]:
 
 
 def entities() -> ibis.Table:
-    named = [("query", "q"), ("pin", "p"), ("product", "pr")]
-    rows = [(kind, f"{letter}{row}", row, f"{letter}{row}") for kind, letter in named for row in range(ENTITIES)]
+    rows = [
+        (kind, f"{letter}{row}", row, f"{letter}{row}") for kind, letter in LETTERS.items() for row in range(ENTITIES)
+    ]
     return ibis.memtable(rows, columns=["type", "id", "row", "key"])
 
 
@@ -52,6 +54,10 @@ def build(rows: list[dict], folder, **prepare) -> tuple[dict[str, list[dict]], d
     for table in tables.values():
         assert [table.schema.field(name).type for name in ("query", "entity", "count")] == ["int64", "int64", "double"]
     return {part: table.to_pylist() for part, table in tables.items()}, report
+
+
+def with_itself(row: dict) -> bool:
+    return row["query_type"] == row["entity_type"] and row["query_id"] == row["entity_id"]
 
 
 def plain(row: dict) -> tuple:
@@ -69,6 +75,8 @@ def test_pairs_are_those_of_plain_python(tmp_path, seed):
     counts: dict = defaultdict(Counter)
     earliest: dict = {}
     for row in rows:
+        if with_itself(row):
+            continue
         counts[row["split"]][plain(row)] += row["count"]
         pair, place = plain(row)[1:5], PARTS.index(row["split"])
         earliest[pair] = min(place, earliest.get(pair, place))
@@ -78,6 +86,7 @@ def test_pairs_are_those_of_plain_python(tmp_path, seed):
         assert {key(pair): pair["count"] for pair in built[part]} == expected
         assert [key(pair) for pair in built[part]] == sorted(expected)
     assert report["engagements"] == len(rows)
+    assert report["dropped_with_itself"] == sum(map(with_itself, rows)) > 0
     assert report["pairs_after_deduplication"] == sum(map(len, counts.values()))
     kept = sum(map(len, built.values()))
     assert report["dropped_seen_in_an_earlier_part"] == report["pairs_after_deduplication"] - kept
@@ -130,7 +139,7 @@ def test_the_seed_chooses_what_a_cap_keeps_and_the_order_of_the_rows_does_not(tm
 def test_counts_default_to_one(tmp_path):
     rows = [{name: value for name, value in row.items() if name != "count"} for row in random_rows(3, 50)]
     built, _ = build(rows, tmp_path)
-    times = Counter((row["split"], plain(row)) for row in rows)
+    times = Counter((row["split"], plain(row)) for row in rows if not with_itself(row))
     for part in PARTS:
         for pair in built[part]:
             assert pair["count"] == times[part, key(pair)] and pair["timestamp"] is None
@@ -141,6 +150,7 @@ def test_the_latest_timestamp_is_kept(tmp_path):
     latest: dict = {}
     for day, row in enumerate(rows):
         row["timestamp"] = dt.datetime(2024, 1, 1) + dt.timedelta(days=(day * 37) % 100)
-        latest[plain(row)] = max(row["timestamp"], latest.get(plain(row), row["timestamp"]))
+        if not with_itself(row):
+            latest[plain(row)] = max(row["timestamp"], latest.get(plain(row), row["timestamp"]))
     built, _ = build(rows, tmp_path)
     assert {key(pair): pair["timestamp"] for pair in built["train"]} == latest

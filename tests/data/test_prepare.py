@@ -163,7 +163,11 @@ def test_int64_ids_files_in_parts_and_queries_named_by_their_text(tmp_path):
     prepare(tmp_path / "tables", tiny_config(), tmp_path / "out")
     data = PreparedData(tmp_path / "out")
     assert data.product_ids.gather(np.arange(6)) == ["7", "70", "700", "-7", str(2**62), "1"]
-    assert data.manifest["id_types"] == {"product": "int64", "pin": "string", "query": "string"}
+    assert {kind: data.entity(kind).id_type for kind in data.entity_types} == {
+        "product": "int64",
+        "pin": "string",
+        "query": "string",
+    }
     pairs = data.pairs("train", "search", "query", {"click": 1.0})
     assert list(zip(pairs.query, pairs.product, strict=True)) == [(0, 0), (1, 2), (2, 4)]
 

@@ -26,7 +26,10 @@ def test_a_damaged_manifest(tmp_path):
 
 
 def test_queries_that_the_tables_did_not_have(tmp_path):
-    manifest = {"format": FORMAT, "text_fields": [], "products": 1, "queries": {"pin": {}}}
+    product = {"count": 1, "id_type": "string", "text_fields": [], "embedding_columns": {}}
+    manifest = {"format": FORMAT, "entities": {"product": product}, "queries": {"pin": {}}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(TfsageError, match=r"no queries of type 'query' \(there are: pin\)"):
         PreparedData(tmp_path).queries("query")
+    with pytest.raises(TfsageError, match=r"no entities of type 'pin' \(there are: product\)"):
+        PreparedData(tmp_path).entity("pin")

@@ -16,7 +16,7 @@ def steps(tmp_path):
     pq.write_table(pa.table(PRODUCTS), tmp_path / "products.parquet")
     with StringWriter(tmp_path / "stores" / "query" / "texts") as writer:
         writer.append(QUERIES)
-    return TokenSteps(tmp_path, ("title", "colors"), TextConfig(bigrams=10, character_ngrams=0))
+    return TokenSteps(tmp_path, {"product": ("title", "colors")}, TextConfig(bigrams=10, character_ngrams=0))
 
 
 def test_only_the_named_queries_are_counted_and_progress_counts_products(steps):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tfsage.data.bad_rows import BadRows
 from tfsage.data.columns import plain, read_vectors, texts
-from tfsage.data.schema import ALL_TEXT_FIELDS
+from tfsage.data.schema import ALL_TEXT_FIELDS, TABLE_OF_TYPE
 from tfsage.data.stores import ArrayWriter, RaggedStore, RaggedWriter, StringWriter
 from tfsage.data.tables import BATCH_ROWS, Source
 from tfsage.data.text_key import text_key
@@ -32,7 +32,7 @@ class EntityWriter:
 
     def __init__(self, source: Source, entity_type: str, dimensions: dict[str, int], out: Path):
         self._source, self._type = source, entity_type
-        self._table_path = out / ("products.parquet" if entity_type == "product" else f"queries_{entity_type}.parquet")
+        self._table_path = out / f"{source.name}.parquet"
         self._stores = out / "stores" / entity_type
         self._dimensions = dimensions
         self.count = 0
@@ -73,10 +73,23 @@ class EntityWriter:
         return {name: count / self.count for name, count in self._missing.items()}
 
     def describe(self) -> dict:
+        """What the manifest says about entities of this type."""
+        return {
+            "count": self.count,
+            "id_type": self.id_type,
+            "text_fields": stored_text_fields(self._source),
+            "embedding_columns": self._dimensions,
+        }
+
+    def describe_queries(self) -> dict:
         """What the manifest says about queries of this type."""
         column = embedding_column(self._dimensions)
-        texts_store = "texts" if self._type == "query" else None
-        return {"count": self.count, "texts": texts_store, "dimension": self._dimensions.get(column)}
+        return {
+            "count": self.count,
+            "texts": "texts" if self._type == "query" else None,
+            "languages": "language" in self._source.columns,
+            "dimension": self._dimensions.get(column),
+        }
 
     def _writers(self) -> list[Callable[[pa.RecordBatch], None]]:
         id_store = StringWriter(self._stores / "ids")
@@ -84,10 +97,12 @@ class EntityWriter:
         writers = [lambda rows: id_store.append(self._column(rows, self._source.key))]
         if self._type == "query":
             writers.append(self._string_writer("text", "texts"))
-        if self._type == "product":
+            if "language" in self._source.columns:
+                writers.append(self._string_writer("language", "languages"))
+        else:
             writers.append(self._string_writer("title", "titles"))
-            writers += [self._vectors_writer(name) for name in self._dimensions]
-        elif vector := embedding_column(self._dimensions):
+        writers += [self._vectors_writer(name) for name in self._dimensions]
+        if self._type != "product" and (vector := embedding_column(self._dimensions)):
             writers.append(self._embedding_writer(vector))
         return writers
 
@@ -186,13 +201,15 @@ def write_product_queries(folder: Path, dimensions: dict[str, int]) -> None:
             writer.append(first)
 
 
-def product_texts(folder: Path, fields: tuple[str, ...]) -> Iterator[list[str]]:
-    """The text columns of the prepared products, batch by batch: product after product, field after field."""
-    for rows in open_parquet(folder / "products.parquet").iter_batches(_TEXT_ROWS, columns=list(fields)):
+def entity_texts(folder: Path, entity_type: str, fields: tuple[str, ...]) -> Iterator[list[str]]:
+    """The text columns of prepared products or pins, batch by batch: entity after entity, field after field."""
+    for rows in open_parquet(folder / f"{TABLE_OF_TYPE[entity_type]}.parquet").iter_batches(
+        _TEXT_ROWS, columns=list(fields)
+    ):
         columns = [texts(plain(rows.column(name))).fill_null("").to_pylist() for name in fields]
         yield [text for row in zip(*columns, strict=True) for text in row]
 
 
 def stored_text_fields(source: Source) -> tuple[str, ...]:
-    """The text columns that the products have, in the order of their token rows."""
+    """The text columns that products or pins have, in the order of their token rows."""
     return tuple(field for field in ALL_TEXT_FIELDS if field in source.columns)

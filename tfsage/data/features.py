@@ -30,7 +30,7 @@ class ProductFeatures:
         self._stored_fields = len(data.text_fields)
         places = {field: place for place, field in enumerate(data.text_fields)}
         self._fields = np.array([places.get(field, -1) for field in text_fields], np.int64)
-        stored = image_column in data.manifest["embedding_columns"]
+        stored = image_column in data.entity("product").embedding_columns
         self._images = data.images(image_column) if stored else None
 
     @property

@@ -40,8 +40,10 @@ class PairBuilder:
         Returns:
             rows by part.
         """
-        rows = self._step("rows", _with_rows(engagements, entities, split, config))
-        self._report["engagements"] = _count(rows)
+        found = self._step("rows", _with_rows(engagements, entities, split, config))
+        self._report["engagements"] = _count(found)
+        rows = found.filter((_.query_type != _.entity_type) | (_.query != _.entity))
+        self._report["dropped_with_itself"] = self._report["engagements"] - _count(rows)
         self._report["dropped_in_gap"] = _count(rows.filter(_.part == "gap"))
         pairs = self._step("pairs", _deduplicate(rows.filter(_.part != "gap")))
         self._report["pairs_after_deduplication"] = _count(pairs)

@@ -149,11 +149,13 @@ class _Preparation:
             self._connection.to_parquet(ordered, self._folder / "exclusions.parquet")
 
     def _write_tokens(self) -> Vocabulary:
-        steps = TokenSteps(self._folder, stored_text_fields(self._sources["products"]), self._config.text)
-        count = self._writers["product"].count
+        kinds = [kind for kind in self._writers if kind != "query"]
+        fields = {kind: stored_text_fields(self._sources[TABLE_OF_TYPE[kind]]) for kind in kinds}
+        steps = TokenSteps(self._folder, fields, self._config.text)
+        count = sum(self._writers[kind].count for kind in kinds if fields[kind])
         asked = {part: self._text_queries(part) for part in SPLITS}
         vocabulary = steps.build_vocabulary(asked["train"], self._track("Counting tokens", count))
-        steps.write_tokens(self._track("Tokenizing products", count))
+        steps.write_tokens(self._track("Tokenizing products and pins", count))
         self._report["vocabulary"] = {
             "sizes": dict(zip(KINDS, vocabulary.kind_sizes, strict=True)),
             "known_tokens": steps.known_shares(asked),
@@ -161,24 +163,23 @@ class _Preparation:
         return vocabulary
 
     def _text_queries(self, part: str) -> np.ndarray:
+        """Rows of the text queries that a part holds, as queries or as what was engaged with."""
         pairs = self._connection.read_parquet(self._folder / f"pairs_{part}.parquet")
-        rows = pairs.filter(_.query_type == "query").select("query").distinct().order_by("query")
+        asked = pairs.filter(_.query_type == "query").select("query")
+        found = pairs.filter(_.entity_type == "query").select(query="entity")
+        rows = ibis.union(asked, found, distinct=True).order_by("query")
         return rows.to_pyarrow()["query"].to_numpy()
 
     def _manifest(self, vocabulary: Vocabulary) -> dict:
-        products = self._sources["products"]
-        queries = {kind: writer.describe() for kind, writer in self._writers.items() if kind != "product"}
+        queries = {kind: writer.describe_queries() for kind, writer in self._writers.items() if kind != "product"}
         product_queries = self._folder / "stores" / "product" / "embeddings.npy"
         if any(row["query_type"] == "product" for row in self._report["pairs"]):
             images = self._dimensions["products"].get("image_embeddings") if product_queries.exists() else None
             queries["product"] = {"count": self._writers["product"].count, "texts": "titles", "dimension": images}
         return {
             "format": FORMAT,
-            "products": self._writers["product"].count,
-            "text_fields": stored_text_fields(products),
-            "embedding_columns": self._dimensions["products"],
+            "entities": {kind: writer.describe() for kind, writer in self._writers.items()},
             "queries": queries,
-            "id_types": {kind: writer.id_type for kind, writer in self._writers.items()},
             "pairs": {part: sum(r["pairs"] for r in self._report["pairs"] if r["split"] == part) for part in SPLITS},
             "vocabulary": {"fingerprint": vocabulary.fingerprint, "size": vocabulary.size},
         }

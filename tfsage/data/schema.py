@@ -9,7 +9,7 @@ from tfsage.config import TEXT_FIELDS
 
 SURFACES = ("home", "closeup", "search", "offsite")
 QUERY_TYPES = ("query", "pin", "product")
-ENTITY_TYPES = ("product", "pin")
+ENTITY_TYPES = ("product", "pin", "query")
 ACTIONS = ("click", "save", "long_click", "add_to_cart", "checkout")
 SPLITS = ("train", "dev", "test")
 ENRICHMENT_FIELDS = ("board_titles", "engaged_queries", "captions")
@@ -72,7 +72,13 @@ TABLES = {
         more_embeddings=True,
     ),
     "queries": Table(
-        {"query_id": Column("id"), "text": Column("text", required=True), "embedding": Column("vector")}, "query_id"
+        {
+            "query_id": Column("id"),
+            "text": Column("text", required=True),
+            "language": Column("text"),
+            "embedding": Column("vector"),
+        },
+        "query_id",
     ),
     "engagements": Table(
         {
@@ -87,7 +93,15 @@ TABLES = {
             "split": Column("category", False, SPLITS),
         }
     ),
-    "boards": Table({"board_id": _ID, "title": Column("text"), "entity_id": _ID}),
+    "boards": Table(
+        {
+            "board_id": _ID,
+            "title": Column("text"),
+            "entity_id": _ID,
+            "entity_type": Column("category", False, ("product", "pin")),
+            "timestamp": Column("timestamp"),
+        }
+    ),
     "exclusions": Table(
         {
             "query_type": Column("category", True, QUERY_TYPES),
@@ -98,7 +112,8 @@ TABLES = {
     ),
 }
 """Every table, in the order in which they are checked. `engagements.count` is 1 where the column is absent; a
-`queries` table without `query_id` uses the text itself as the id."""
+`queries` table without `query_id` uses the text itself as the id; a row of `boards` without `entity_type` means whatever
+has its id."""
 
 REQUIRED_TABLES = ("products", "engagements")
 TABLE_OF_TYPE = {"product": "products", "pin": "pins", "query": "queries"}

@@ -1,4 +1,4 @@
-"""Vocabularies from the texts that may be learned from, and the token store of the catalog."""
+"""Vocabularies from the texts that may be learned from, and the token stores of the catalogs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfsage.config import TextConfig
-from tfsage.data.catalog import product_texts
+from tfsage.data.catalog import entity_texts
+from tfsage.data.schema import TABLE_OF_TYPE
 from tfsage.data.stores import RaggedWriter, StringStore
 from tfsage.data.tables import BATCH_ROWS
 from tfsage.text.ngrams import Ngrams
@@ -23,26 +24,29 @@ class TokenSteps:
     """The steps of preparation that tokenize; every text goes through the graph that is exported with the towers.
 
     Args:
-        folder: the prepared folder, with products.parquet and the stores of the queries.
-        fields: the text columns of the products.
+        folder: the prepared folder, with the tables of the entities and the stores of the queries.
+        fields: the text columns of each entity type that has any.
         config: the tokenization and the vocabulary sizes.
     """
 
-    def __init__(self, folder: Path, fields: tuple[str, ...], config: TextConfig):
+    def __init__(self, folder: Path, fields: dict[str, tuple[str, ...]], config: TextConfig):
         self._folder, self._fields, self._config = folder, fields, config
 
     def build_vocabulary(self, training_queries: np.ndarray, advance: Callable[[int], None]) -> Vocabulary:
-        """Counts the catalog and the training queries (rows, int64); dev and test queries are never looked at."""
-        texts = chain(self._product_texts(advance), self._query_texts(training_queries))
+        """Counts the catalogs and the training queries (rows, int64); dev and test queries are never looked at."""
+        texts = chain(
+            *[self._entity_texts(kind, advance) for kind in self._fields], self._query_texts(training_queries)
+        )
         return build_vocabulary(texts, self._config, self._folder / "vocabulary")
 
     def write_tokens(self, advance: Callable[[int], None]) -> None:
-        """Writes stores/product/tokens: token ids (int32) of field f of product p in row p * len(fields) + f."""
+        """Writes stores/KIND/tokens: token ids (int32) of field f of entity e in row e * len(fields) + f."""
         tokenize = tf.function(self._tokenizer, input_signature=[tf.TensorSpec([None], tf.string)])
-        with RaggedWriter(self._folder / "stores" / "product" / "tokens", np.int32) as writer:
-            for batch in self._product_texts(advance):
-                tokens = tokenize(tf.constant(batch, tf.string))
-                writer.append(tokens.flat_values.numpy(), np.diff(tokens.row_splits.numpy()))
+        for kind in self._fields:
+            with RaggedWriter(self._folder / "stores" / kind / "tokens", np.int32) as writer:
+                for batch in self._entity_texts(kind, advance):
+                    tokens = tokenize(tf.constant(batch, tf.string))
+                    writer.append(tokens.flat_values.numpy(), np.diff(tokens.row_splits.numpy()))
 
     def known_shares(self, query_rows: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
         """The share of tokens of each kind that the vocabulary has, among the first few thousand texts.
@@ -51,10 +55,10 @@ class TokenSteps:
             query_rows: rows of text queries (int64) under the name to report them by.
 
         Returns:
-            kind -> share, for `products` and for each of the queries' names.
+            kind -> share, for `products`, `pins` and each of the queries' names.
         """
         texts = {name: self._query_texts(rows) for name, rows in query_rows.items()}
-        texts["products"] = self._product_texts(lambda _: None)
+        texts |= {TABLE_OF_TYPE[kind]: self._entity_texts(kind, lambda _: None) for kind in self._fields}
         return {name: self._share_known(islice(batches, _COVERAGE_BATCHES)) for name, batches in texts.items()}
 
     @cached_property
@@ -81,7 +85,8 @@ class TokenSteps:
             store = StringStore(self._folder / "stores" / "query" / "texts")
             yield store.gather(rows[start : start + BATCH_ROWS])
 
-    def _product_texts(self, advance: Callable[[int], None]) -> Iterator[list[str]]:
-        for batch in product_texts(self._folder, self._fields) if self._fields else ():
+    def _entity_texts(self, kind: str, advance: Callable[[int], None]) -> Iterator[list[str]]:
+        fields = self._fields[kind]
+        for batch in entity_texts(self._folder, kind, fields) if fields else ():
             yield batch
-            advance(len(batch) // len(self._fields))
+            advance(len(batch) // len(fields))

@@ -159,7 +159,7 @@ def _baselines(
 def _share_a_space(task: TaskConfig, data: PreparedData) -> bool:
     """Whether pin or product queries have embeddings as long as those of the products' images."""
     embeddings = data.queries(task.query_type).embeddings
-    if embeddings is None or "image_embeddings" not in data.manifest["embedding_columns"]:
+    if embeddings is None or "image_embeddings" not in data.entity("product").embedding_columns:
         return False
     return embeddings.shape[1] == data.images().values.shape[1]
 
