@@ -10,7 +10,9 @@ from tfsage.config.root import Config, EvaluationConfig, ExportConfig
 from tfsage.config.tasks import TaskConfig
 from tfsage.config.towers import (
     TEXT_FIELDS,
+    CompatibilityTowerConfig,
     DistilBertTowerConfig,
+    EmbeddingConfig,
     FrozenTowerConfig,
     HashEmbeddingConfig,
     ImageConfig,
@@ -25,8 +27,10 @@ from tfsage.config.training import OptimizerConfig, PhaseConfig, TrainingConfig,
 
 __all__ = [
     "TEXT_FIELDS",
+    "CompatibilityTowerConfig",
     "Config",
     "DistilBertTowerConfig",
+    "EmbeddingConfig",
     "EvaluationConfig",
     "ExportConfig",
     "FrequencyConfig",

@@ -47,6 +47,13 @@ class ImageConfig(Section):
     optional: bool = False
 
 
+class EmbeddingConfig(Section):
+    """An embedding column of a table: one vector for each entity, the mean where there are several, zeros for none."""
+
+    column: str
+    dimension: PositiveInt = 256
+
+
 class ItemSageTowerConfig(Section):
     """The product tower of ItemSage §3.3: image and text slots, [CLS] attention, MLP head."""
 
@@ -89,27 +96,67 @@ class SumTowerConfig(Section):
 
 
 class UnifiedTowerConfig(Section):
-    """The unified encoder of OmniSearchSage §3.4.2: text fields summed, beside the images' mean, then an MLP.
+    """The unified encoder of OmniSearchSage §3.4.2: text fields summed, beside continuous features, then an MLP.
 
-    With no `hidden` layers and no images the embedding is the normalised sum of the text tokens itself. With
-    `separate_fields` the sums of the fields stand side by side, each normalised, in place of one sum over all; with
-    `residual_images` the MLP is added to a linear map of the images' mean that starts as the identity.
+    The continuous features are the images' mean and any `embeddings`, such as frozen PinSage and ItemSage vectors. It
+    may embed products and pins alike: a column that one of the two tables does not have is zeros there.
+
+    With no `hidden` layers and no continuous features the embedding is the normalised sum of the text tokens itself.
+    With `normalize_fields` the sum of each field is brought to the same scale before they are added up; with
+    `separate_fields` these stand side by side, in place of one sum over all; with `residual_images` the MLP is added to
+    a linear map of the images' mean that starts as the identity.
     """
 
     kind: Literal["unified"]
     text_fields: tuple[str, ...] = TEXT_FIELDS
     images: ImageConfig | None = None
+    embeddings: tuple[EmbeddingConfig, ...] = ()
     hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
     hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    normalize_fields: bool = False
     separate_fields: bool = False
     residual_images: bool = False
     dimension: PositiveInt = 256
 
     @model_validator(mode="after")
-    def _residual_needs_images(self):
+    def _options_agree(self):
         if self.residual_images and self.images is None:
             raise ValueError("residual_images: there are no images; give `images` or leave it out")
+        if self.normalize_fields and self.separate_fields:
+            raise ValueError("normalize_fields: `separate_fields` normalises each field already; choose one of the two")
+        inputs = [*self.text_fields, *(each.column for each in self.embeddings)]
+        inputs += ["image_embeddings"] if self.images is not None else []  # what the images are called, whatever column
+        if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is read twice, by text_fields, images or embeddings; name it once")
         return self
+
+
+class CompatibilityTowerConfig(Section):
+    """A compatibility encoder of OmniSearchSage §3.4.3: a frozen embedding column of pins or products, L2-normalised.
+
+    `hidden` None keeps the embedding as it is, without parameters; an empty list puts a linear map on top, sizes an
+    MLP.
+    """
+
+    kind: Literal["compatibility"]
+    column: str
+    input_dimension: PositiveInt = 256
+    hidden: tuple[PositiveInt, ...] | None = None
+    dimension: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _identity_keeps_the_dimension(self):
+        if self.hidden is None and self.input_dimension != self.dimension:
+            raise ValueError(
+                f"dimension: without a map an embedding of {self.input_dimension} entries does not become one of "
+                f"{self.dimension}; give both the same, or `hidden: []` for a linear map"
+            )
+        return self
+
+    @property
+    def embeddings(self) -> tuple[EmbeddingConfig, ...]:
+        """The one column that it reads."""
+        return (EmbeddingConfig(column=self.column, dimension=self.input_dimension),)
 
 
 class NgramTowerConfig(Section):
@@ -161,6 +208,7 @@ TowerConfig = Annotated[
     | MlpConcatMlpTowerConfig
     | SumTowerConfig
     | UnifiedTowerConfig
+    | CompatibilityTowerConfig
     | NgramTowerConfig
     | DistilBertTowerConfig
     | FrozenTowerConfig,

@@ -9,6 +9,7 @@ from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.text.vocabulary import Vocabulary
 from tfsage.towers.base import Tower
 from tfsage.towers.baselines import MlpConcatMlpTower, SumTower
+from tfsage.towers.compatibility import CompatibilityTower
 from tfsage.towers.product import ItemSageTower
 from tfsage.towers.query import FrozenTower, NgramTower
 from tfsage.towers.unified import UnifiedTower
@@ -18,6 +19,7 @@ _TOWERS = {
     "mlp_concat_mlp": MlpConcatMlpTower,
     "sum": SumTower,
     "unified": UnifiedTower,
+    "compatibility": CompatibilityTower,
     "ngram": NgramTower,
     "frozen": FrozenTower,
 }
@@ -36,7 +38,7 @@ def build_towers(
         config: its `text` and `towers` sections are used.
         vocabulary: needed if a tower reads n-grams.
         wordpiece: vocabulary file, needed if a DistilBERT tower starts from scratch.
-        text_fields: the text columns of the data.
+        text_fields: the text columns of the data, of all its tables.
 
     Raises:
         TfsageError: a tower reads n-grams and there is no vocabulary, or one of another tokenization; it reads a text
