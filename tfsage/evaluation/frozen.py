@@ -8,9 +8,11 @@ tasks.json                  which vectors each task compares
 TASK/pairs.parquet          query (row of the queries' file), product (row of the catalog), their ids, weight
 TASK/excluded.parquet       query, product: never competitors
 TASK/ranks.parquet          one row per pair: for each system how many competitors rank higher, and equal
+TASK/strata.parquet         one row per pair: for each stratum the group that it is in, if any
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import pyarrow.parquet as pq
 from tfsage.errors import TfsageError
 from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.ranks import PairRanks, Ranks
+from tfsage.evaluation.strata import Stratum
 from tfsage.files import write_text
 
 TASKS = "tasks.json"
@@ -66,6 +69,10 @@ class FrozenVectors:
             excluded_product=excluded["product"].to_numpy(),
         )
 
+    def product_ids(self) -> pa.Table:
+        """product_id of every row of the catalog."""
+        return pq.read_table(self.folder / "products.parquet")
+
     def pair_ids(self, task: str) -> pa.Table:
         """query_id and product_id of every pair, in the order of the judgements."""
         return self._pairs(task).select(["query_id", "product_id"])
@@ -82,6 +89,19 @@ class FrozenVectors:
                 ]
             )
             for system in systems
+        }
+
+    def strata(self, task: str) -> dict[str, Stratum]:
+        """The strata by name, in the order of the judgements; none where an earlier version made the folder."""
+        if not (self.folder / task / "strata.parquet").exists():
+            return {}
+        table = pq.read_table(self.folder / task / "strata.parquet").combine_chunks()
+        columns = {name: table[name].chunk(0) for name in table.column_names}
+        return {
+            name: Stratum(
+                column.indices.fill_null(-1).to_numpy().astype(np.int64), tuple(column.dictionary.to_pylist())
+            )
+            for name, column in columns.items()
         }
 
     def _pairs(self, task: str) -> pa.Table:
@@ -129,6 +149,15 @@ def write_ranks(folder: Path, ranks: dict[str, PairRanks]) -> None:
         arrays = (each.pair.greater, each.pair.equal, each.catalog.greater, each.catalog.equal)
         columns |= {f"{system}.{name}": array for name, array in zip(_COUNTS, arrays, strict=True)}
     pq.write_table(pa.table(columns), folder / "ranks.parquet")
+
+
+def write_strata(folder: Path, strata: Mapping[str, Stratum]) -> None:
+    """Writes strata.parquet of one task."""
+    columns = {}
+    for name, stratum in strata.items():
+        codes = pa.array(stratum.code, pa.int32(), mask=stratum.code < 0)
+        columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(stratum.names, pa.string()))
+    pq.write_table(pa.table(columns), folder / "strata.parquet")
 
 
 def write_tasks(folder: Path, vectors_of: dict[str, dict[str, str]]) -> None:

@@ -35,3 +35,13 @@ def recall_sums(ranks: PairRanks, judgements: Judgements, ks: Sequence[int]) -> 
         metrics[f"macro_recall@{k}"] = QuerySums(engaged / weight_of_query, ones)
         metrics[f"query_recall@{k}"] = QuerySums(found / pairs_of_query, ones)
     return metrics
+
+
+def group_recall_sums(
+    ranks: PairRanks, judgements: Judgements, pairs: np.ndarray, ks: Sequence[int]
+) -> dict[str, QuerySums]:
+    """recall@k over some of the pairs (int64 [m]) alone, as sums over the queries that have any of them."""
+    _, query = np.unique(judgements.query[pairs], return_inverse=True)
+    weight = judgements.weight[pairs]
+    total = np.bincount(query, weight)
+    return {f"recall@{k}": QuerySums(np.bincount(query, weight * ranks.pair.hits(k)[pairs]), total) for k in ks}
