@@ -1,4 +1,6 @@
-"""What a text query may be, checked before anything is loaded or sent."""
+"""What a text query may be, checked before anything is loaded or sent, and the one form that equal queries have."""
+
+import unicodedata
 
 from tfsage.errors import TfsageError
 
@@ -25,3 +27,12 @@ def check_query(text: str) -> None:
         raise TfsageError(
             f"the query has {len(text):,} characters, at most {MAX_QUERY_CHARACTERS:,} are allowed; shorten it"
         )
+
+
+def normalize_query(text: str) -> str:
+    """The query in Unicode's composed form (NFC), its words parted by single spaces.
+
+    Nothing more, because the vector of this form is kept for all texts that share it: a tower may tell capital letters
+    apart.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from rich.text import Text
 
-from tfsage.bundle import Bundle, Manifest
+from tfsage.bundle import Bundle
 from tfsage.console import console
 from tfsage.errors import TfsageError
-from tfsage.serving.client import MODEL, QueryClient
+from tfsage.serving.client import MODEL, QueryClient, canary_error
 from tfsage.serving.query_text import check_query
 from tfsage.serving.registry import load_registry
 from tfsage.serving.server import ModelServer, base_paths
+from tfsage.serving.space_guard import CANARY_TOLERANCE
 
 DEFAULT_ADDRESS = "127.0.0.1:8500"
-CANARY_TOLERANCE = 1e-4
 _PROBE_SECONDS = 2.0
 
 
@@ -60,17 +59,6 @@ def search(root: str | Path, text: str, k: int = 10, address: str | None = None)
         Hit(product["product_id"], product["title"] or "", float(score))
         for product, score in zip(products, scores[0][found], strict=True)
     ]
-
-
-def canary_error(client: QueryClient, manifest: Manifest) -> float:
-    """How far the server's vectors of the manifest's canary queries are from the manifest's; inf if incomparable.
-
-    Raises:
-        TfsageError: the server does not answer with vectors.
-    """
-    vectors = client.embed(manifest.canaries.queries)
-    expected = np.array(manifest.canaries.vectors, np.float32)
-    return float(np.abs(vectors - expected).max(initial=0.0)) if vectors.shape == expected.shape else np.inf
 
 
 @contextlib.contextmanager
