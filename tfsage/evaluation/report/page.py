@@ -1,0 +1,52 @@
+"""report.html: report.json for people, in one file that asks for nothing from the network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from tfsage.evaluation.examples import RETURNED
+from tfsage.evaluation.report import figures, tables
+from tfsage.evaluation.report.axes import legend_key
+
+_TEMPLATE = Path(__file__).with_name("page.html.j2")
+
+
+def render_report(report: Mapping) -> str:
+    """The HTML of the report.
+
+    Args:
+        report: what `gather_report` returns; what it does not hold is left out.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATE.parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    metrics, index = report["metrics"], report["index"]
+    return environment.get_template(_TEMPLATE.name).render(
+        report=report,
+        metrics=metrics,
+        legend_key=legend_key,
+        headline=tables.headline_tables(metrics),
+        differences=tables.difference_table(metrics),
+        tasks={
+            name: figures.task_figures(metrics, name) + figures.curve_figures(metrics, name)
+            for name in metrics["tasks"]
+        },
+        strata={name: found for name in metrics["tasks"] if (found := figures.strata_figures(metrics, name))},
+        strata_tables=tables.strata_tables(metrics),
+        graded=tables.graded_table(metrics),
+        ties=tables.ties_table(metrics),
+        hubness=tables.hubness_table(metrics),
+        serving=tables.serving_table(report["serving"]),
+        index=tables.index_table(index),
+        index_figure=figures.index_figure(index),
+        index_facts=index,
+        training=figures.training_figures(report["history"]),
+        returned=RETURNED,
+        data_tables=tables.data_tables(report["data"]),
+        facts=list(tables.facts(report["data"])),
+    )
