@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.worlds import as_counts, make_judgements, make_vectors, ranks_by_loops, relabelled, unit
-from tfsage.evaluation import dense_ranks
+from tfsage.evaluation import dense_ranks, rank_state
 from tfsage.evaluation.dense_ranks import UNIT_TOLERANCE, rank_dense
 from tfsage.evaluation.judgements import Judgements
 
@@ -19,14 +19,17 @@ def test_equals_a_double_loop_in_float64(seed):
     np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements)), expected)
 
 
-@pytest.mark.parametrize(("query_block", "product_block"), [(1, 1), (3, 7), (64, 5), (4, 4096)])
-def test_block_sizes_do_not_matter(monkeypatch, query_block, product_block):
+@pytest.mark.parametrize(
+    ("query_block", "product_block", "slab"), [(1, 1, 10), (3, 7, 10_000), (64, 5, 12), (4, 4096, 1), (2, 20, 20)]
+)
+def test_block_sizes_do_not_matter(monkeypatch, query_block, product_block, slab):
     judgements = make_judgements(5)
     queries, products = make_vectors(judgements, 5)
     expected = as_counts(rank_dense(queries, products, judgements))
     monkeypatch.setattr(dense_ranks, "_QUERY_BLOCK", query_block)
     monkeypatch.setattr(dense_ranks, "_PRODUCT_BLOCK", product_block)
     monkeypatch.setattr(dense_ranks, "_PAIR_BLOCK", query_block)
+    monkeypatch.setattr(dense_ranks, "_SLAB", slab)
     np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements)), expected)
 
 
@@ -92,3 +95,94 @@ def test_vectors_of_another_catalog_are_refused():
     queries, products = make_vectors(judgements)
     with pytest.raises(ValueError, match="expected queries"):
         rank_dense(queries, products[1:], judgements)
+
+
+def test_samples_are_nested_and_end_with_the_catalog():
+    """Sizes 100, 200, 400, 500, 1000, 1500, and a catalog in an order of its own."""
+    judgements = make_judgements(8, queries=6, products=1500, distractors=400)
+    remaining = np.random.default_rng(0).permutation(judgements.order[400:])
+    judgements = replace(judgements, remaining=remaining)
+    queries, products = make_vectors(judgements, 8)
+    score = queries.astype(np.float64) @ products.astype(np.float64).T
+    ranks = rank_dense(queries, products, judgements)
+    assert judgements.sizes == (100, 200, 400, 500, 1000, 1500)
+    np.testing.assert_array_equal(
+        as_counts(ranks), ranks_by_loops(lambda q, p: score[q, p], judgements, UNIT_TOLERANCE)
+    )
+    np.testing.assert_array_equal(ranks.nested.greater[2], ranks.pair.greater)
+
+
+def test_threads_do_not_change_the_counts(monkeypatch):
+    rng = np.random.default_rng(0)
+    queries, products = unit(rng.standard_normal((300, 8))), unit(rng.standard_normal((2000, 8)))
+    judgements = Judgements(np.arange(300), rng.integers(2000, size=300), np.ones(300), 2000, np.arange(2000))
+    expected = as_counts(rank_dense(queries, products, judgements))
+    monkeypatch.setattr(dense_ranks, "threadpool_info", lambda: [{"user_api": "blas", "num_threads": 7}])
+    monkeypatch.setattr(dense_ranks, "_QUERY_BLOCK", 3)
+    np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements)), expected)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def long_ranking(monkeypatch):
+    """A ranking that keeps its state after every slab of 10 products."""
+    monkeypatch.setattr(dense_ranks, "_SLAB", 10)
+    monkeypatch.setattr(rank_state, "SAVE_SECONDS", 0.0)
+    judgements = make_judgements(9)
+    return *make_vectors(judgements, 9), judgements
+
+
+def slabs_counted(monkeypatch, stop_after: int | None = None) -> list[int]:
+    """The slabs (by their first place) that are counted from now on; the next after `stop_after` of them fails."""
+    counted, count = [], dense_ranks._Workers.count
+
+    def spy(self, slab, first, blocks, into):
+        if len(counted) == stop_after:
+            raise Killed
+        counted.append(first)
+        return count(self, slab, first, blocks, into)
+
+    monkeypatch.setattr(dense_ranks._Workers, "count", spy)
+    return counted
+
+
+def test_a_killed_ranking_goes_on_where_it_was(monkeypatch, tmp_path, long_ranking):
+    expected = as_counts(rank_dense(*long_ranking))
+    state = tmp_path / "ranks" / "model.npz"
+    with monkeypatch.context() as patched:
+        slabs_counted(patched, stop_after=4)
+        with pytest.raises(Killed):
+            rank_dense(*long_ranking, state=state)
+    assert state.exists()
+    again = slabs_counted(monkeypatch)
+    np.testing.assert_array_equal(as_counts(rank_dense(*long_ranking, state=state)), expected)
+    assert again == [40, 50]
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("change", ["queries", "products", "pairs", "order", "damage"])
+def test_what_was_counted_for_other_inputs_is_not_gone_on_with(monkeypatch, tmp_path, long_ranking, change):
+    queries, products, judgements = long_ranking
+    state = tmp_path / "model.npz"
+    with monkeypatch.context() as patched:
+        slabs_counted(patched, stop_after=4)
+        with pytest.raises(Killed):
+            rank_dense(*long_ranking, state=state)
+    if change == "queries":
+        queries = queries[::-1].copy()
+    elif change == "products":
+        products = products.copy()
+        products[-1] = -products[-1]
+    elif change == "pairs":
+        judgements = replace(judgements, excluded_product=(judgements.excluded_product + 1) % 60)
+    elif change == "order":
+        judgements = replace(judgements, remaining=judgements.order[35:][::-1])
+    else:
+        state.write_bytes(state.read_bytes()[:100])
+    expected = as_counts(rank_dense(queries, products, judgements))
+    again = slabs_counted(monkeypatch)
+    np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements, state=state)), expected)
+    assert again == [0, 10, 20, 30, 40, 50]

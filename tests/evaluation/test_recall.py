@@ -21,7 +21,7 @@ def sums():
     )
     pair = Ranks(greater=np.array([0, 10, 9, 30]), equal=np.array([0, 0, 1, 0]))
     catalog = Ranks(greater=np.array([0, 12, 9, 9]), equal=np.array([0, 0, 0, 0]))
-    return recall_sums(PairRanks(pair, catalog), judgements, [1, 10])
+    return recall_sums(PairRanks(pair, catalog, pair), judgements, [1, 10])
 
 
 def test_recall_weighs_pairs_by_engagement(sums):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from tfsage.config import EvaluationConfig, TaskConfig
+from tfsage.evaluation.distractors import DistractorSet
 from tfsage.evaluation.task_pairs import load_task_pairs
 
 CATALOG = 50
+DISTRACTORS = DistractorSet("v1", np.arange(10), np.arange(10, CATALOG)[::-1], 1)
 
 
 class Strings:
@@ -26,23 +28,27 @@ class Data:
     product_count = CATALOG
     product_ids = Strings([f"p{row}" for row in range(CATALOG)])
 
-    def __init__(self, pairs, exclusions=(), queries=100):
+    def __init__(self, pairs, exclusions=()):
         self._pairs, self._exclusions = pairs, exclusions
-        # Product query row q is product 2q.
-        self._queries = SimpleNamespace(ids=Strings([f"p{2 * row}" for row in range(queries)]))
+        self._queries = SimpleNamespace(ids=Strings([f"q{row}" for row in range(100)]))
 
-    def pairs(self, split, surface, query_type, actions):
+    def pairs(self, split, surface, query_type, actions, entity_type="product"):
         assert surface == "search"
         rows = [
             row for (at, action), found in self._pairs.items() if at == split and action in actions for row in found
         ]
         query, product, count = np.array(sorted(rows), float).reshape(-1, 3).T
-        return SimpleNamespace(query=query.astype(int), product=product.astype(int), count=count)
+        return SimpleNamespace(
+            query=query.astype(int), entity=product.astype(int), product=product.astype(int), count=count
+        )
 
     def queries(self, query_type):
         return self._queries
 
-    def exclusions(self, query_type):
+    def entity(self, kind):
+        return SimpleNamespace(count=CATALOG, ids=self.product_ids)
+
+    def exclusions(self, query_type, entity_type="product"):
         query, product = np.array(self._exclusions, int).reshape(-1, 2).T
         return query, product
 
@@ -56,7 +62,7 @@ def load(data, split="test", query_type="query", evaluate_actions=None, **evalua
         evaluate_actions=evaluate_actions,
         query_tower="text",
     )
-    return load_task_pairs(data, task, split, EvaluationConfig(**evaluation), np.arange(10))
+    return load_task_pairs(data, task, split, EvaluationConfig(**evaluation), DISTRACTORS)
 
 
 def as_pairs(found):
@@ -76,7 +82,7 @@ def test_pairs_are_weighted_by_engagement_counts():
     assert as_pairs(found) == [(7, 3, 5.0), (7, 4, 1.0), (9, 3, 2.0)]
     assert found.query_rows.tolist() == [7, 9]
     assert found.judgements.products == CATALOG
-    np.testing.assert_array_equal(found.judgements.distractors, np.arange(10))
+    np.testing.assert_array_equal(found.judgements.order, [*range(10), *range(49, 9, -1)])
 
 
 def test_the_actions_to_evaluate_may_differ_from_those_trained_on():
@@ -104,10 +110,10 @@ def test_exclusions_are_neither_relevant_nor_competitors():
 
 
 def test_a_product_does_not_answer_itself():
-    data = Data({("test", "click"): [(7, 14, 5.0), (7, 4, 1.0)]}, queries=20)
+    data = Data({("test", "click"): [(7, 7, 5.0), (7, 4, 1.0)]})
     found = load(data, query_type="product")
     assert as_pairs(found) == [(7, 4, 1.0)]
-    assert excluded(found) == {(7, 14)}
+    assert excluded(found) == {(7, 7)}
 
 
 def test_popularity_counts_training_engagements_of_the_same_actions():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tfsage.evaluation.judgements import Judgements
+from tfsage.evaluation.ranks import Ranks
 
 
 def unit(vectors) -> np.ndarray:
@@ -39,13 +40,14 @@ def make_vectors(judgements: Judgements, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 def ranks_by_loops(score, judgements: Judgements, tolerance: float = 0.0):
-    """`score(query, product)` counted by a double loop: greater and equal, among distractors and in the catalog."""
+    """`score(query, product)` counted by a double loop, in the columns of `as_counts`."""
     j = judgements
     positives = {q: {int(p) for p, owner in zip(j.product, j.query, strict=True) if owner == q} for q in set(j.query)}
     excluded = {(int(q), int(p)) for q, p in zip(j.excluded_query, j.excluded_product, strict=True)}
+    samples = [set(j.distractors), *(set(j.order[:size]) for size in j.sizes)]
     counts = []
     for q, y in zip(j.query, j.product, strict=True):
-        row = [0, 0, 0, 0]
+        row = np.zeros((2 + len(j.sizes), 2), int)
         for candidate in range(j.products):
             relevant = candidate in positives[q]
             if candidate == y or ((int(q), candidate) in excluded and not relevant):
@@ -54,22 +56,25 @@ def ranks_by_loops(score, judgements: Judgements, tolerance: float = 0.0):
             kind = 0 if lead > tolerance else 1 if abs(lead) <= tolerance else None
             if kind is None:
                 continue
-            if candidate in j.distractors and not relevant:
-                row[kind] += 1
-            row[2 + kind] += 1
-        counts.append(row)
+            row[1, kind] += 1
+            for place, sample in zip((0, *range(2, len(row))), samples, strict=True):
+                row[place, kind] += candidate in sample and not relevant
+        counts.append(row.ravel())
     return np.array(counts)
 
 
 def as_counts(ranks) -> np.ndarray:
-    """The four counts of `ranks_by_loops` of a PairRanks."""
-    return np.stack([ranks.pair.greater, ranks.pair.equal, ranks.catalog.greater, ranks.catalog.equal], axis=1)
+    """Of a PairRanks: greater and equal among the distractors, in the catalog, and in every nested sample."""
+    each = [ranks.pair, ranks.catalog]
+    each += [Ranks(*counts) for counts in zip(ranks.nested.greater, ranks.nested.equal, strict=True)]
+    return np.stack([counts for one in each for counts in (one.greater, one.equal)], axis=1)
 
 
 def relabelled(judgements: Judgements, permutation: np.ndarray) -> Judgements:
     """The same question after product p has become product permutation[p]."""
     return replace(
         judgements,
+        remaining=permutation[judgements.order[len(judgements.distractors) :]],
         product=permutation[judgements.product],
         distractors=permutation[judgements.distractors],
         excluded_product=permutation[judgements.excluded_product],

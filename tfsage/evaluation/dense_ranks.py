@@ -1,31 +1,48 @@
 """Ranks by dot product of float32 vectors: one matrix product per block, then two counts per pair."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, pairwise
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tfsage.console import progress
 from tfsage.evaluation.judgements import Judgements
+from tfsage.evaluation.rank_state import RankState
 from tfsage.evaluation.ranks import Counts, PairRanks, combine
 
 UNIT_TOLERANCE = 1e-6
 """Dot products of unit vectors that differ by no more tie: float32 kernels disagree by up to 6.6e-7 on equal rows."""
 
-_QUERY_BLOCK = 1024
-_PRODUCT_BLOCK = 4096
+_QUERY_BLOCK = 512
+_PRODUCT_BLOCK = 8192
+_SLAB = 65_536
 _PAIR_BLOCK = 256
 
 
 def rank_dense(
-    queries: np.ndarray, products: np.ndarray, judgements: Judgements, title: str = "Ranking products"
+    queries: np.ndarray,
+    products: np.ndarray,
+    judgements: Judgements,
+    title: str = "Ranking products",
+    state: Path | None = None,
 ) -> PairRanks:
     """Ranks by dot product, in blocks: memory does not grow with the number of distractors.
+
+    Blocks of queries are shared out among as many threads as BLAS would use; each thread multiplies alone, since two
+    threads in one product wait for one another while the counting is done by one.
 
     Args:
         queries: float32 [Q, d], no longer than one.
         products: float32 [products, d], no longer than one; may be memory-mapped.
         judgements: the pairs and their candidates.
         title: names the progress bar.
+        state: a file that keeps, every half minute, what is counted so far. The same call goes on from there after a
+            kill, and removes it in the end.
 
     Raises:
         ValueError: shapes do not match, a vector holds NaN or infinity (such a positive would beat every distractor),
@@ -40,18 +57,37 @@ def rank_dense(
     _check_lengths(products, "product")
     score = _pair_scores(queries, products, judgements)
     layout = _Layout(judgements)
-    ordered = queries[layout.order]
-    buffers = np.empty(_QUERY_BLOCK * _PRODUCT_BLOCK, np.float32), np.empty(_QUERY_BLOCK * _PRODUCT_BLOCK, bool)
-    with progress() as bar:
-        task = bar.add_task(title, total=judgements.products, note="")
-        counts = []
-        for candidates in (judgements.distractors, judgements.others):
-            count = Counts(len(score))
-            for rows, barred in layout.product_blocks(candidates):
-                _count(ordered, products[rows], score, barred, layout.slots, buffers, count)
-                bar.advance(task, len(rows))
-            counts.append(count)
-    return combine(judgements, score, *counts, tolerance=UNIT_TOLERANCE)
+    count = Counts(judgements)
+    kept = RankState(
+        state, (queries, products, judgements.query, judgements.product, *judgements.barred, judgements.order)
+    )
+    reached = kept.load(count)
+    with progress() as bar, _Workers(queries[layout.order], score, layout.slots) as workers:
+        task = bar.add_task(title, total=judgements.products, completed=reached, note="")
+        slab = np.empty((min(_SLAB, judgements.products), products.shape[1]), np.float32)
+        for start, blocks in layout.slabs():
+            stop = blocks[-1].stop
+            if start >= reached:
+                rows = judgements.order[start:stop]
+                np.take(products, rows, axis=0, out=slab[: len(rows)], mode="clip")
+                for share in workers.count(slab, start, blocks, count):
+                    bar.advance(task, (stop - start) * share)
+                kept.save(count, stop)
+    kept.clear()
+    return combine(judgements, score, count, tolerance=UNIT_TOLERANCE)
+
+
+class _Block(NamedTuple):
+    """Products that are scored at once: places start .. stop - 1 of the catalog's order, all of one nested sample.
+
+    size: which sample they join. position, column: the barred cells, query positions rising, columns of the block.
+    """
+
+    start: int
+    stop: int
+    size: int
+    position: np.ndarray
+    column: np.ndarray
 
 
 class _Layout:
@@ -73,43 +109,89 @@ class _Layout:
         ends = np.cumsum(pairs[self.order])
         slot = np.arange(len(by_query)) - np.repeat(ends - pairs[self.order], pairs[self.order])
         self.slots = [by_query[slot == j] for j in range(pairs.max())]
-        self._products = judgements.products
-        self._barred = judgements.barred
+        self._judgements = judgements
 
-    def product_blocks(self, candidates: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-        """Blocks of candidates, each with its barred cells: query positions (ascending) and columns of the block."""
-        column_of = np.full(self._products, -1, np.int64)
-        column_of[candidates] = np.arange(len(candidates))
-        query, product = self._barred
-        position, column = self._position[query], column_of[product]
-        position, column = position[column >= 0], column[column >= 0]
-        by_block = np.lexsort((position, column // _PRODUCT_BLOCK))
-        position, column = position[by_block], column[by_block]
-        for start in range(0, len(candidates), _PRODUCT_BLOCK):
-            block = start // _PRODUCT_BLOCK
-            first, last = np.searchsorted(column // _PRODUCT_BLOCK, [block, block + 1])
-            yield candidates[start : start + _PRODUCT_BLOCK], (position[first:last], column[first:last] - start)
+    def slabs(self) -> Iterator[tuple[int, list[_Block]]]:
+        """Runs of blocks whose products are read at once, each with the place at which it starts."""
+        for number, blocks in groupby(self._blocks(), key=lambda block: block.start // _SLAB):
+            yield number * _SLAB, list(blocks)
+
+    def _blocks(self) -> Iterator[_Block]:
+        products, sizes = self._judgements.products, self._judgements.sizes
+        cuts = np.unique([0, *range(0, products, _PRODUCT_BLOCK), *range(0, products, _SLAB), *sizes])
+        place_of = np.empty(products, np.int64)
+        place_of[self._judgements.order] = np.arange(products)
+        query, product = self._judgements.barred
+        position, place = self._position[query], place_of[product]
+        block = np.searchsorted(cuts, place, side="right") - 1
+        by_block = np.lexsort((position, block))
+        position, place, block = position[by_block], place[by_block], block[by_block]
+        ends = np.searchsorted(block, np.arange(len(cuts)))
+        for number, (start, stop) in enumerate(pairwise(cuts.tolist())):
+            cells = slice(ends[number], ends[number + 1])
+            size = int(np.searchsorted(sizes, start, side="right"))
+            yield _Block(start, stop, size, position[cells], place[cells] - start)
 
 
-def _count(ordered, products, score, barred, slots, buffers, count: Counts) -> None:
-    """Adds the competitors of one block of products; `buffers` spare the page faults of fresh arrays."""
-    position, column = barred
-    score_buffer, mask_buffer = buffers
-    for start in range(0, len(ordered), _QUERY_BLOCK):
-        block = ordered[start : start + _QUERY_BLOCK]
-        scores = np.matmul(block, products.T, out=_shaped(score_buffer, len(block), len(products)))
-        first, last = np.searchsorted(position, [start, start + _QUERY_BLOCK])
-        scores[position[first:last] - start, column[first:last]] = -np.inf
-        for slot in slots:
-            pairs = slot[start : start + _QUERY_BLOCK]
+class _Workers:
+    """Threads that score blocks of queries against a slab of products and count.
+
+    Args:
+        queries: float32 [Q, d], in the layout's order.
+        score: float32 [pairs], of each pair's own product.
+        slots: of the layout.
+    """
+
+    def __init__(self, queries: np.ndarray, score: np.ndarray, slots: list[np.ndarray]):
+        self._queries, self._slots = queries, slots
+        self._over, self._under = score + np.float32(UNIT_TOLERANCE), score - np.float32(UNIT_TOLERANCE)
+        threads = max([pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"], default=1)
+        shares = -(-len(queries) // (_QUERY_BLOCK * threads)) * threads
+        self._step = -(-len(queries) // shares)
+        self._pool = ThreadPoolExecutor(threads)
+        # One set of buffers per thread spares the page faults of fresh arrays.
+        self._buffers: SimpleQueue = SimpleQueue()
+        for _ in range(threads):
+            cells = self._step * _PRODUCT_BLOCK
+            self._buffers.put((np.empty(cells, np.float32), np.empty(cells, bool)))
+
+    def __enter__(self) -> "_Workers":
+        self._limits = threadpool_limits(1, user_api="blas")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._limits.restore_original_limits()
+
+    def count(self, slab: np.ndarray, first: int, blocks: list[_Block], count: Counts) -> Iterator[float]:
+        """Adds the competitors among the products of a slab; yields the share of the queries that was done."""
+
+        def count_queries(start: int) -> float:
+            buffers = self._buffers.get()
+            for block in blocks:
+                self._count(slab[block.start - first : block.stop - first], block, start, buffers, count)
+            self._buffers.put(buffers)
+            return min(self._step, len(self._queries) - start) / len(self._queries)
+
+        return self._pool.map(count_queries, range(0, len(self._queries), self._step))
+
+    def _count(self, products: np.ndarray, block: _Block, start: int, buffers, count: Counts) -> None:
+        queries = self._queries[start : start + self._step]
+        score_buffer, mask_buffer = buffers
+        scores = np.matmul(queries, products.T, out=_shaped(score_buffer, len(queries), len(products)))
+        first, last = np.searchsorted(block.position, [start, start + self._step])
+        scores[block.position[first:last] - start, block.column[first:last]] = -np.inf
+        for slot in self._slots:
+            pairs = slot[start : start + self._step]
             if not len(pairs):
                 break
-            own, among = score[pairs, None], scores[: len(pairs)]
+            among = scores[: len(pairs)]
             mask = _shaped(mask_buffer, *among.shape)
-            np.greater(among, own + np.float32(UNIT_TOLERANCE), out=mask)
-            count.greater[pairs] += _true_per_row(mask)
-            np.greater_equal(among, own - np.float32(UNIT_TOLERANCE), out=mask)
-            count.least[pairs] += _true_per_row(mask)
+            # No two threads have a pair in common.
+            np.greater(among, self._over[pairs, None], out=mask)
+            count.greater[block.size, pairs] += _true_per_row(mask)
+            np.greater_equal(among, self._under[pairs, None], out=mask)
+            count.least[block.size, pairs] += _true_per_row(mask)
 
 
 def _shaped(buffer: np.ndarray, rows: int, columns: int) -> np.ndarray:

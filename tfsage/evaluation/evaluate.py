@@ -16,10 +16,11 @@ from tfsage.evaluation.baselines import normalised, product_texts, rank_randomly
 from tfsage.evaluation.bm25 import BM25
 from tfsage.evaluation.bootstrap import CONFIDENCE
 from tfsage.evaluation.dense_ranks import rank_dense
+from tfsage.evaluation.distractors import choose_distractors
 from tfsage.evaluation.examples import Example, choose_examples
 from tfsage.evaluation.freeze import freeze_vectors
 from tfsage.evaluation.frozen import TASKS, FrozenVectors, write_products, write_ranks, write_tasks
-from tfsage.evaluation.judgements import Judgements, choose_distractors
+from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.measure import MODEL, LexicalRows, measure_task
 from tfsage.evaluation.ranks import PairRanks, rank_rows, rank_static
 from tfsage.evaluation.report import write_report
@@ -65,7 +66,8 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     metrics = {
         "format": 1,
         "split": split,
-        "distractors": len(distractors),
+        "distractors": len(distractors.rows),
+        "distractor_set": distractors.describe(),
         "products": data.product_count,
         "k": list(config.k),
         "bootstrap": config.bootstrap,
@@ -76,7 +78,7 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     }
     examples = {}
     with staged_folder(opened.folder / "vectors" / split, marker=TASKS) as folder:
-        write_products(folder, product_ids, distractors)
+        write_products(folder, product_ids, distractors.rows, distractors.remaining)
         write_tasks(folder, freeze_vectors(folder, data, opened.load_towers(), tasks))
         vectors, catalog = FrozenVectors(folder), _Catalog(data, folder)
         for task, pairs in tasks:

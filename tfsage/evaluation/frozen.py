@@ -3,7 +3,7 @@
 products.parquet            product_id, one row per row of the catalog
 products_TOWER.npy          float32 [products, d]
 queries_TOWER_TYPE.npy      float32 [n, d]; queries_TOWER_TYPE.parquet has the id of each
-distractors.npy             int64 [c], rows of the catalog
+distractors.npy             int64 [c], rows of the catalog; remaining.npy has the others
 tasks.json                  which vectors each task compares
 TASK/pairs.parquet          query (row of the queries' file), product (row of the catalog), their ids, weight
 TASK/excluded.parquet       query, product: never competitors
@@ -26,8 +26,6 @@ from tfsage.evaluation.strata import Stratum
 from tfsage.files import write_text
 
 TASKS = "tasks.json"
-
-_COUNTS = ("pair_greater", "pair_equal", "catalog_greater", "catalog_equal")
 
 
 class FrozenVectors:
@@ -67,6 +65,7 @@ class FrozenVectors:
             distractors=np.load(self.folder / "distractors.npy"),
             excluded_query=np.searchsorted(rows, excluded["query"].to_numpy()),
             excluded_product=excluded["product"].to_numpy(),
+            remaining=np.load(remaining) if (remaining := self.folder / "remaining.npy").exists() else None,
         )
 
     def product_ids(self) -> pa.Table:
@@ -78,16 +77,17 @@ class FrozenVectors:
         return self._pairs(task).select(["query_id", "product_id"])
 
     def ranks(self, task: str) -> dict[str, PairRanks]:
-        """The ranks of every system, in the order of the judgements."""
+        """The ranks of every system, in the order of the judgements.
+
+        Raises:
+            TfsageError: an earlier version, which did not tell the nested samples apart, wrote them.
+        """
         table = pq.read_table(self.folder / task / "ranks.parquet")
+        if "model.nested_greater" not in table.column_names:
+            raise TfsageError(f"{self.folder}: evaluated by an earlier version; run `tfsage evaluate` on the run again")
         systems = dict.fromkeys(name.split(".")[0] for name in table.column_names)
         return {
-            system: PairRanks(
-                *[
-                    Ranks(*[table[f"{system}.{among}_{count}"].to_numpy() for count in ("greater", "equal")])
-                    for among in ("pair", "catalog")
-                ]
-            )
+            system: PairRanks(*[_ranks(table, f"{system}.{among}") for among in PairRanks._fields])
             for system in systems
         }
 
@@ -108,10 +108,14 @@ class FrozenVectors:
         return pq.read_table(self.folder / task / "pairs.parquet")
 
 
-def write_products(folder: Path, product_ids: list[str], distractors: np.ndarray) -> None:
-    """Writes products.parquet and distractors.npy."""
+def write_products(
+    folder: Path, product_ids: list[str], distractors: np.ndarray, remaining: np.ndarray | None = None
+) -> None:
+    """Writes products.parquet, distractors.npy and, unless they are in rising order, the remaining rows."""
     pq.write_table(pa.table({"product_id": product_ids}), folder / "products.parquet")
     np.save(folder / "distractors.npy", distractors)
+    if remaining is not None:
+        np.save(folder / "remaining.npy", remaining)
 
 
 def write_task(
@@ -146,9 +150,27 @@ def write_ranks(folder: Path, ranks: dict[str, PairRanks]) -> None:
     """Writes ranks.parquet of one task."""
     columns = {}
     for system, each in ranks.items():
-        arrays = (each.pair.greater, each.pair.equal, each.catalog.greater, each.catalog.equal)
-        columns |= {f"{system}.{name}": array for name, array in zip(_COUNTS, arrays, strict=True)}
+        for among, counted in each._asdict().items():
+            columns[f"{system}.{among}_greater"] = _column(counted.greater)
+            columns[f"{system}.{among}_equal"] = _column(counted.equal)
     pq.write_table(pa.table(columns), folder / "ranks.parquet")
+
+
+def _column(counts: np.ndarray) -> pa.Array:
+    """One row per pair: a number, or those of all nested samples."""
+    if counts.ndim == 1:
+        return pa.array(counts)
+    return pa.FixedSizeListArray.from_arrays(pa.array(counts.T.ravel()), len(counts))
+
+
+def _ranks(table: pa.Table, name: str) -> Ranks:
+    return Ranks(*[_counts(table[f"{name}_{count}"].combine_chunks()) for count in ("greater", "equal")])
+
+
+def _counts(column: pa.Array) -> np.ndarray:
+    if not pa.types.is_fixed_size_list(column.type):
+        return column.to_numpy()
+    return column.flatten().to_numpy().reshape(len(column), -1).T
 
 
 def write_strata(folder: Path, strata: Mapping[str, Stratum]) -> None:

@@ -1,11 +1,11 @@
 """The question that every ranking of one task answers: which products were engaged with, among which candidates."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+
+from tfsage.evaluation.distractors import curve_sizes
 
 
 def _no_rows() -> np.ndarray:
@@ -25,8 +25,10 @@ class Judgements:
         product: int64 [pairs]; a (query, product) occurs once.
         weight: float64 [pairs], above zero: how often the pair was engaged with.
         products: size of the catalog.
-        distractors: int64 [c], distinct rows of the catalog, C~.
+        distractors: int64 [c], distinct rows of the catalog, C~; the first m of them are the sample of size m.
         excluded_query, excluded_product: int64 [m]: products that never compete for that query.
+        remaining: int64 [products - c], the other rows in the order in which they join the distractors until the whole
+            catalog competes; rising by default.
 
     Raises:
         ValueError: the arrays contradict this.
@@ -39,6 +41,7 @@ class Judgements:
     distractors: np.ndarray
     excluded_query: np.ndarray = field(default_factory=_no_rows)
     excluded_product: np.ndarray = field(default_factory=_no_rows)
+    remaining: np.ndarray | None = None
 
     def __post_init__(self):
         if not len(self.query) == len(self.product) == len(self.weight) > 0:
@@ -55,6 +58,8 @@ class Judgements:
                 raise ValueError(f"{name} must lie in 0 .. {self.products - 1}")
         if len(np.unique(self.distractors)) < len(self.distractors):
             raise ValueError("distractors must be distinct")
+        if len(self.order) != self.products or not np.bincount(self.order, minlength=self.products).all():
+            raise ValueError("distractors and remaining must hold every row of the catalog once")
         if len(np.unique(self._keys(self.query, self.product))) < len(self.query):
             raise ValueError("a pair of query and product may occur only once")
         if not (np.isfinite(self.weight) & (self.weight > 0)).all():
@@ -66,9 +71,17 @@ class Judgements:
         return int(self.query.max()) + 1
 
     @cached_property
-    def others(self) -> np.ndarray:
-        """int64 [products - c]: the rows of the catalog that are no distractors."""
-        return np.setdiff1d(np.arange(self.products), self.distractors, assume_unique=True)
+    def order(self) -> np.ndarray:
+        """int64 [products]: the whole catalog, the distractors first."""
+        remaining = self.remaining
+        if remaining is None:
+            remaining = np.setdiff1d(np.arange(self.products), self.distractors, assume_unique=True)
+        return np.concatenate([self.distractors, remaining])
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of the nested samples among which ranks are told, the distractors and the whole catalog among them."""
+        return curve_sizes(len(self.distractors), self.products)
 
     @cached_property
     def barred(self) -> tuple[np.ndarray, np.ndarray]:
@@ -80,20 +93,3 @@ class Judgements:
 
     def _keys(self, query: np.ndarray, product: np.ndarray) -> np.ndarray:
         return query.astype(np.int64) * self.products + product
-
-
-def hashed_order(ids: Sequence[str], seed: int) -> np.ndarray:
-    """int64 [n]: an order of the ids that depends on the ids and the seed alone, not on where they stand.
-
-    The first m of it are a fixed uniform sample, and samples of different sizes are nested.
-    """
-    key = int(seed).to_bytes(8, "little", signed=True)
-    digests = (hashlib.blake2b(name.encode("utf-8"), digest_size=8, key=key).digest() for name in ids)
-    return np.argsort(np.frombuffer(b"".join(digests), "<u8"), kind="stable")
-
-
-def choose_distractors(product_ids: Sequence[str], count: int, seed: int) -> np.ndarray:
-    """int64 [min(count, n)]: rows of a fixed sample of the catalog, in ascending order."""
-    if count >= len(product_ids):
-        return np.arange(len(product_ids))
-    return np.sort(hashed_order(product_ids, seed)[:count])

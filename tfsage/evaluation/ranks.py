@@ -6,6 +6,7 @@ same. Dense vectors, where speed matters, have a module of their own (`dense_ran
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ class Ranks:
     Attributes:
         greater: int64 [pairs], competitors that score higher than the pair's product.
         equal: int64 [pairs], competitors that score the same.
+
+    With a further axis before the pairs, so has what the methods return.
     """
 
     greater: np.ndarray
@@ -47,22 +50,28 @@ class Ranks:
 
 
 class PairRanks(NamedTuple):
-    """Both ranks of every pair.
+    """The ranks of every pair.
 
     pair: among the distractors, without the query's other positives (ItemSage §4.1.1).
     catalog: among the whole catalog, the query's other positives included; for recall per query.
+    nested: like `pair`, among each of the nested samples of `Judgements.sizes`: int64 [sizes, pairs].
     """
 
     pair: Ranks
     catalog: Ranks
+    nested: Ranks
 
 
 class Counts:
-    """Competitors that score higher (`greater`) and at least as high (`least`), int64 [pairs] each."""
+    """Competitors that score higher (`greater`) and at least as high (`least`), int64 [sizes, pairs] each.
 
-    def __init__(self, pairs: int):
-        self.greater = np.zeros(pairs, np.int64)
-        self.least = np.zeros(pairs, np.int64)
+    Those of size s are counted at the places sizes[s - 1] .. sizes[s] - 1 of the catalog's order: what joins the
+    sample before. None of them is barred.
+    """
+
+    def __init__(self, judgements: Judgements):
+        self.greater = np.zeros((len(judgements.sizes), len(judgements.query)), np.int64)
+        self.least = np.zeros_like(self.greater)
 
 
 def rank_rows(rows: Iterable[np.ndarray], judgements: Judgements, title: str) -> PairRanks:
@@ -78,7 +87,8 @@ def rank_rows(rows: Iterable[np.ndarray], judgements: Judgements, title: str) ->
         ValueError: a score is NaN, or there are not as many rows as queries.
     """
     score = np.empty(len(judgements.query))
-    counts = Counts(len(score)), Counts(len(score))
+    count = Counts(judgements)
+    parts = list(enumerate(pairwise((0, *judgements.sizes))))
     pairs_of = grouped(judgements.query, judgements.queries)
     barred_query, barred_product = judgements.barred
     barred_of = grouped(barred_query, judgements.queries)
@@ -90,13 +100,14 @@ def rank_rows(rows: Iterable[np.ndarray], judgements: Judgements, title: str) ->
             pairs = pairs_of(query)
             score[pairs] = row[judgements.product[pairs]]
             row[barred_product[barred_of(query)]] = -np.inf
-            for count, candidates in zip(counts, (judgements.distractors, judgements.others), strict=True):
-                among = row[candidates]
-                for pair in pairs:
-                    count.greater[pair] = np.count_nonzero(among > score[pair])
-                    count.least[pair] = np.count_nonzero(among >= score[pair])
+            among = row[judgements.order]
+            for pair in pairs:
+                greater, least = among > score[pair], among >= score[pair]
+                for size, (start, stop) in parts:
+                    count.greater[size, pair] = np.count_nonzero(greater[start:stop])
+                    count.least[size, pair] = np.count_nonzero(least[start:stop])
             bar.advance(task)
-    return combine(judgements, score, *counts, tolerance=0.0)
+    return combine(judgements, score, count, tolerance=0.0)
 
 
 def rank_static(scores: np.ndarray, judgements: Judgements) -> PairRanks:
@@ -112,45 +123,44 @@ def rank_static(scores: np.ndarray, judgements: Judgements) -> PairRanks:
     if scores.shape != (judgements.products,) or not np.isfinite(scores).all():
         raise ValueError(f"expected {judgements.products} finite scores, one per product")
     score = scores[judgements.product]
+    count = Counts(judgements)
+    for size, (start, stop) in enumerate(pairwise((0, *judgements.sizes))):
+        ordered = np.sort(scores[judgements.order[start:stop]])
+        count.greater[size] = len(ordered) - np.searchsorted(ordered, score, side="right")
+        count.least[size] = len(ordered) - np.searchsorted(ordered, score, side="left")
+    # Every product was counted; those that are barred for the query are taken away again.
+    joins = np.empty(judgements.products, np.int64)
+    joins[judgements.order] = np.searchsorted(judgements.sizes, np.arange(judgements.products), side="right")
     barred_query, barred_product = judgements.barred
     barred_of = grouped(barred_query, judgements.queries)
-    counts = []
-    for candidates in (judgements.distractors, judgements.others):
-        count = Counts(len(score))
-        ordered = np.sort(scores[candidates])
-        count.greater += len(ordered) - np.searchsorted(ordered, score, side="right")
-        count.least += len(ordered) - np.searchsorted(ordered, score, side="left")
-        competes = np.zeros(judgements.products, bool)
-        competes[candidates] = True
-        for pair, query in enumerate(judgements.query):
-            barred = barred_product[barred_of(query)]
-            among = scores[barred[competes[barred]]]
-            count.greater[pair] -= np.count_nonzero(among > score[pair])
-            count.least[pair] -= np.count_nonzero(among >= score[pair])
-        counts.append(count)
-    return combine(judgements, score, *counts, tolerance=0.0)
+    for pair, query in enumerate(judgements.query):
+        barred = barred_product[barred_of(query)]
+        lead = scores[barred] - score[pair]
+        count.greater[:, pair] -= np.bincount(joins[barred[lead > 0]], minlength=len(judgements.sizes))
+        count.least[:, pair] -= np.bincount(joins[barred[lead >= 0]], minlength=len(judgements.sizes))
+    return combine(judgements, score, count, tolerance=0.0)
 
 
-def combine(
-    judgements: Judgements, score: np.ndarray, distractors: Counts, others: Counts, tolerance: float
-) -> PairRanks:
-    """Ranks from the counts among distractors and among the rest of the catalog, neither with any barred product.
+def combine(judgements: Judgements, score: np.ndarray, count: Counts, tolerance: float) -> PairRanks:
+    """Ranks from the counts of what joins each nested sample.
 
     Args:
+        judgements: the pairs and their candidates.
         score: float [pairs], of the pair's own product; it decides among the positives of one query.
+        count: of competitors, none of them barred.
         tolerance: scores that differ by no more than this tie.
     """
-    greater = distractors.greater + others.greater
-    equal = distractors.least + others.least - greater
+    above = np.cumsum(count.greater, axis=0)
+    nested = Ranks(above, np.cumsum(count.least, axis=0) - above)
+    asked = judgements.sizes.index(len(judgements.distractors))
+    greater, equal = nested.greater[-1].copy(), nested.equal[-1].copy()
     pairs_of = grouped(judgements.query, judgements.queries)
     for query in np.flatnonzero(np.bincount(judgements.query) > 1):
         pairs = pairs_of(query)
         lead = score[pairs][None, :] - score[pairs][:, None]
         greater[pairs] += (lead > tolerance).sum(1)
         equal[pairs] += (np.abs(lead) <= tolerance).sum(1) - 1
-    return PairRanks(
-        pair=Ranks(distractors.greater, distractors.least - distractors.greater), catalog=Ranks(greater, equal)
-    )
+    return PairRanks(Ranks(nested.greater[asked], nested.equal[asked]), Ranks(greater, equal), nested)
 
 
 def grouped(group: np.ndarray, groups: int) -> Callable[[int], np.ndarray]:

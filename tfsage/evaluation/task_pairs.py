@@ -8,7 +8,8 @@ from tfsage.config import EvaluationConfig, TaskConfig
 from tfsage.data.exclusions import excluded_pairs
 from tfsage.data.prepared import PreparedData
 from tfsage.data.schema import SPLITS
-from tfsage.evaluation.judgements import Judgements, hashed_order
+from tfsage.evaluation.distractors import DistractorSet, hashed_order
+from tfsage.evaluation.judgements import Judgements
 
 
 class TaskPairs(NamedTuple):
@@ -25,7 +26,7 @@ class TaskPairs(NamedTuple):
 
 
 def load_task_pairs(
-    data: PreparedData, task: TaskConfig, split: str, config: EvaluationConfig, distractors: np.ndarray
+    data: PreparedData, task: TaskConfig, split: str, config: EvaluationConfig, distractors: DistractorSet
 ) -> TaskPairs | None:
     """The pairs of `split` with the actions that the task is evaluated on, or None when there are none.
 
@@ -54,7 +55,8 @@ def load_task_pairs(
         product=product[keep],
         weight=weight[keep],
         products=catalog,
-        distractors=distractors,
+        distractors=distractors.rows,
+        remaining=distractors.remaining,
         excluded_query=np.searchsorted(query_rows, excluded_query[concerned]),
         excluded_product=excluded_product[concerned],
     )
