@@ -20,7 +20,10 @@ if "tensorflow" in sys.modules and not sys.modules["tensorflow"].keras.Model.__m
     )
 
 _PUBLIC = {
+    "EmbeddingModel": "tfsage.models",
     "ItemSage": "tfsage.models",
+    "OmniSearchSage": "tfsage.models",
+    "SearchSage": "tfsage.models",
     "Config": "tfsage.config",
     "load_config": "tfsage.config",
     "PreparedData": "tfsage.data.prepared",

@@ -6,44 +6,52 @@ import numpy as np
 import tensorflow as tf
 
 from tfsage.console import progress
-from tfsage.data.batches import product_features
+from tfsage.data.features import candidate_features
 from tfsage.data.prepared import PreparedData
+from tfsage.data.schema import TABLE_OF_TYPE
 from tfsage.towers.base import Tower
 
 
 def embed_products(tower: Tower, data: PreparedData, rows=None, batch_size: int = 256) -> np.ndarray:
-    """Embeds products.
+    """Embeds products: `embed_entities` of the type `product`."""
+    return embed_entities(tower, data, "product", rows, batch_size)
+
+
+def embed_entities(tower: Tower, data: PreparedData, entity_type: str, rows=None, batch_size: int = 256) -> np.ndarray:
+    """Embeds the entities of one type.
 
     Args:
-        tower: a product tower.
+        tower: one that is trained on candidates of this type.
         data: the prepared folder.
-        rows: int64 [n], rows of the catalog; all of it by default.
-        batch_size: products embedded at once.
+        entity_type: product, pin or query.
+        rows: int64 [n], rows of its catalog; all of it by default.
+        batch_size: entities embedded at once.
 
     Returns:
         float32 [n, dimension], unit vectors.
     """
-    rows = np.arange(data.product_count) if rows is None else np.asarray(rows, np.int64)
-    return product_embedder(tower, data, batch_size)(rows)
+    rows = np.arange(data.entity(entity_type).count) if rows is None else np.asarray(rows, np.int64)
+    return entity_embedder(tower, data, entity_type, batch_size)(rows)
 
 
-def product_embedder(tower: Tower, data: PreparedData, batch_size: int = 256) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that embeds products as `embed_products` does, compiled once: from int64 [n] to float32 [n, d]."""
-    features = product_features(data, tower)
-    call = tf.function(tower.call, input_signature=[tower.feature_signature])
-    return lambda rows: _embed(
-        lambda part: call(features(part)), rows, tower.dimension, batch_size, "Embedding products"
-    )
+def entity_embedder(
+    tower: Tower, data: PreparedData, entity_type: str, batch_size: int = 256
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that embeds as `embed_entities` does, compiled once: from int64 [n] to float32 [n, dimension]."""
+    features = candidate_features(data, tower, entity_type)
+    if entity_type == "query":
+        call = tf.function(tower.embed, input_signature=[tower.raw_signature])
+    else:
+        call = tf.function(tower.call, input_signature=[tower.feature_signature])
+    title = f"Embedding {TABLE_OF_TYPE[entity_type]}"
+    return lambda rows: _embed(lambda part: call(features(part)), rows, tower.dimension, batch_size, title)
 
 
 def embed_queries(tower: Tower, data: PreparedData, query_type: str, rows=None, batch_size: int = 256) -> np.ndarray:
-    """Embeds the queries of one type; arguments and result as for `embed_products`."""
+    """Embeds the queries of one type with a query tower; arguments and result as for `embed_entities`."""
     queries = data.queries(query_type)
     rows = np.arange(queries.count) if rows is None else np.asarray(rows, np.int64)
-
-    @tf.function(input_signature=[tower.raw_signature])
-    def call(raw):
-        return tower(tower.featurize(raw))
+    call = tf.function(tower.embed, input_signature=[tower.raw_signature])
 
     def embed(part: np.ndarray):
         if "embedding" in tower.raw_signature:

@@ -1,5 +1,6 @@
 """Towers × tasks → one tfrs.Model."""
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -8,9 +9,10 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras
 
-from tfsage.config import Config
+from tfsage.config import Config, TaskConfig
 from tfsage.data.batches import TrainingBatches
 from tfsage.data.prepared import PreparedData
+from tfsage.data.tower_samples import frozen_sample, training_query_texts
 from tfsage.errors import TfsageError
 from tfsage.losses import RowLosses, check_loss
 from tfsage.text.hash_embedding import HashEmbedding
@@ -26,44 +28,42 @@ from tfsage.training.pool import CandidatePool
 from tfsage.training.step import gradients_of
 from tfsage.training.throughput import CLOCKS, time_after
 
-_SAMPLE = 100_000
-"""Frozen embeddings that the statistics of a standardizing tower are taken from."""
 
+class EmbeddingModel(tfrs.Model):
+    """Towers × tasks: queries and entities of any type in one space, for every surface and engagement at once.
 
-class ItemSage(tfrs.Model):
-    """Product embeddings for every surface and engagement at once (ItemSage, KDD'22).
-
-    Queries may be frozen embeddings, as in the paper, or come from towers that are trained along. Tasks that share a
-    candidate tower share one pool of candidates and one frequency estimator.
-
-        data = PreparedData("data")
-        model = ItemSage(load_config("configs/itemsage.yaml"), data)
-        model.compile()
-        model.fit(model.dataset(), steps_per_epoch=100, epochs=10)
-        vectors = model.towers["product"](features)
+    A task leads from a query tower to a candidate tower over its pairs. Tasks that share a candidate tower and an
+    entity type share one pool of candidates and one frequency estimator; candidates of different pools never share a
+    softmax. `ItemSage`, `SearchSage` and `OmniSearchSage` are three ways to fill it, and each says which.
 
     Args:
         config: towers, tasks, loss and training sections are used.
-        data: a prepared folder; its training pairs and its catalog are read, batch by batch.
+        data: a prepared folder; its training pairs and its catalogs are read, batch by batch.
+
+    Attributes:
+        towers: by their names in the config.
+        batches: the training batches.
+        pools: loss and frequencies of each pool of candidates.
 
     Raises:
-        TfsageError: a task has no pairs, or the loss options are inconsistent.
+        TfsageError: a task has no pairs, the loss options are inconsistent, or the config is not one of this model.
     """
 
     def __init__(self, config: Config, data: PreparedData):
         check_loss(config.loss, config.training.random_negatives)
-        super().__init__(name="itemsage")
+        super().__init__(name="embedding_model")
         # All replicas say the same of a step; Keras would add it up.
         self.distribute_reduction_method = "first"
         self.config = config
         self.batches = TrainingBatches(data, config)
         vocabulary = Vocabulary.load(data.vocabulary_folder)
         with _precision(config.training.precision):
-            self.towers: dict[str, Tower] = build_towers(config, vocabulary, _wordpiece(config, data), data.text_fields)
+            fields = {field for kind in data.entity_types for field in data.entity(kind).text_fields}
+            wordpiece = _wordpiece(config, data, self.batches.tasks)
+            self.towers: dict[str, Tower] = build_towers(config, vocabulary, wordpiece, tuple(fields))
             self._build_towers()
-        names = sorted({task.candidate_tower for task in self.batches.tasks})
-        self.catalog_size = data.product_count
-        self.pools = {name: CandidatePool(config.loss, self.catalog_size, name) for name in names}
+        sizes = self.batches.catalog_sizes
+        self.pools = {pool: CandidatePool(config.loss, sizes[pool], pool) for pool in sorted(sizes)}
         self._means = {name: tf_keras.metrics.Mean(name) for name in ("loss", "negatives", "uncertainty")}
         self._task_losses = [tf_keras.metrics.Mean(task.name) for task in self.batches.tasks]
         self._dropout_generators = [part for tower in self.towers.values() for part in tower.dropout_generators]
@@ -96,15 +96,18 @@ class ItemSage(tfrs.Model):
         return strategy.distribute_datasets_from_function(parts)
 
     def featurize(self, batch: dict) -> dict:
-        """Turns the raw queries of a batch into features, in the graph; `dataset` runs it beside the training step."""
+        """Turns the raw queries of a batch into features, in the graph; `dataset` runs it beside the training step.
+
+        Queries that are candidates are raw as well.
+        """
         queries = {name: self.towers[name].featurize(raw) for name, raw in batch["queries"].items()}
-        candidates = dict(batch["candidates"])
+        candidates = {pool: self._candidate_features(pool, part) for pool, part in batch["candidates"].items()}
         training = self.config.training
         for side, part in (("queries", queries), ("candidates", candidates)):
             for name, features in part.items():
-                keys = batch["row_keys"][side][name]
+                keys, blank = batch["row_keys"][side][name], self._blank[self._tower_name(side, name)]
                 features = drop_tokens(features, training.token_dropout, keys)
-                part[name] = drop_entries(features, training.embedding_dropout, keys, self._blank[name])
+                part[name] = drop_entries(features, training.embedding_dropout, keys, blank)
         return {"queries": queries, "candidates": candidates, "pairs": batch["pairs"]}
 
     def compute_loss(self, batch: dict, training: bool = False) -> tf.Tensor:
@@ -159,7 +162,7 @@ class ItemSage(tfrs.Model):
         embed, features = {}, {}
         for side in ("queries", "candidates"):
             for name, part in batch[side].items():
-                embed[side, name] = partial(self.towers[name], training=training)
+                embed[side, name] = partial(self.towers[self._tower_name(side, name)], training=training)
                 features[side, name] = part
         return embed, features
 
@@ -171,6 +174,15 @@ class ItemSage(tfrs.Model):
             for pool, pairs in batch["pairs"].items()
         }
         return tf.math.divide_no_nan(tf.add_n([part.total for part in losses.values()]), weight), losses
+
+    def _tower_name(self, side: str, name: str) -> str:
+        """The tower of a part of a batch: queries go by their tower, candidates by their pool."""
+        return name if side == "queries" else self.batches.towers[name]
+
+    def _candidate_features(self, pool: str, part: dict) -> dict:
+        if self.batches.entity_types[pool] == "query":
+            return self.towers[self.batches.towers[pool]].featurize(part)
+        return part
 
     def _hard_weight(self) -> tf.Tensor | float:
         section = self.config.loss.hard_negatives
@@ -204,16 +216,61 @@ class ItemSage(tfrs.Model):
         layer = getattr(self.towers[name], "standardize", None)
         if layer is None:
             return np.zeros(1, np.float32)
-        section = self.config.towers[name]
-        if section.kind == "frozen":
-            own = [task for task in self.batches.tasks if task.query_tower == name]
-            kinds = sorted({task.query_type for task in own if task.source == "engagements"})
-            samples = [data.queries(kind).embeddings[:_SAMPLE] for kind in kinds]
-            sample = np.concatenate(samples or [data.images().values[:_SAMPLE]])
-        else:
-            sample = data.images(section.images.column).values[:_SAMPLE]
-        layer.adapt(sample)
+        layer.adapt(frozen_sample(data, self.batches.tasks, name, self.config.towers[name]))
         return layer.mean.numpy()
+
+
+class ItemSage(EmbeddingModel):
+    """Product embeddings for every surface and engagement at once (ItemSage, KDD'22): all candidates are products.
+
+    Queries may be frozen embeddings, as in the paper, or come from towers that are trained along.
+
+        data = PreparedData("data")
+        model = ItemSage(load_config("configs/itemsage.yaml"), data)
+        model.compile()
+        model.fit(model.dataset(), steps_per_epoch=100, epochs=10)
+        vectors = model.towers["product"](features)
+    """
+
+    def __init__(self, config: Config, data: PreparedData):
+        if others := [task.name for task in config.tasks if task.entity_type != "product"]:
+            raise _not_of(
+                "ItemSage", f"embeds products, but the tasks {others} have other candidates", "OmniSearchSage"
+            )
+        super().__init__(config, data)
+
+
+class SearchSage(EmbeddingModel):
+    """Query embeddings in the space of frozen pin and product embeddings (SearchSage, 2021).
+
+    One query tower is trained; its candidates are frozen embeddings, behind compatibility encoders alone
+    (`configs/searchsage.yaml`).
+    """
+
+    def __init__(self, config: Config, data: PreparedData):
+        if len({task.query_tower for task in config.tasks}) > 1:
+            raise _not_of("SearchSage", "has one query tower, but the tasks name several", "OmniSearchSage")
+        kinds = {task.candidate_tower: config.towers[task.candidate_tower].kind for task in config.tasks}
+        if learned := sorted(name for name, kind in kinds.items() if kind != "compatibility"):
+            raise _not_of("SearchSage", f"has compatibility encoders alone, but {learned} are none", "OmniSearchSage")
+        super().__init__(config, data)
+
+
+class OmniSearchSage(EmbeddingModel):
+    """One query embedding for pins, products and queries (OmniSearchSage, 2024).
+
+    One query tower × (the unified encoder of pins and products, compatibility encoders over their frozen embeddings,
+    the query tower itself for related queries), in as many tasks as the config names (`configs/omnisearchsage.yaml`).
+    """
+
+    def __init__(self, config: Config, data: PreparedData):
+        if len({task.query_tower for task in config.tasks}) > 1:
+            raise _not_of("OmniSearchSage", "has one query tower, but the tasks name several", "ItemSage")
+        super().__init__(config, data)
+
+
+def _not_of(model: str, problem: str, other: str) -> TfsageError:
+    return TfsageError(f"{model} {problem}; change the tasks, or use tfsage.{other}")
 
 
 @contextmanager
@@ -227,12 +284,9 @@ def _precision(policy: str):
         tf_keras.mixed_precision.set_global_policy(before)
 
 
-def _wordpiece(config: Config, data: PreparedData):
+def _wordpiece(config: Config, data: PreparedData, tasks: Sequence[TaskConfig]):
     """The WordPiece vocabulary of the training queries, when a tower that is trained from scratch needs one."""
     for name, tower in config.towers.items():
         if tower.kind == "distilbert" and tower.weights == "scratch":
-            tasks = [t for t in config.tasks if t.query_tower == name and t.source == "engagements"]
-            rows = {t.query_type: data.pairs("train", t.surface, t.query_type, t.actions).query for t in tasks}
-            texts = [text for kind, own in rows.items() for text in data.queries(kind).texts.gather(np.unique(own))]
-            return training_wordpiece(texts, tower.vocabulary_size, data.folder)
+            return training_wordpiece(training_query_texts(data, tasks, name), tower.vocabulary_size, data.folder)
     return None

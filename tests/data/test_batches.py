@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
-from tfsage.config import Config, TaskConfig
+from tfsage.config import TEXT_FIELDS, Config, TaskConfig
 from tfsage.data.batches import TrainingBatches
-from tfsage.data.features import ProductFeatures
+from tfsage.data.features import EntityFeatures
 from tfsage.data.prepared import PreparedData
 from tfsage.data.sources import CatalogImagePairs, query_space
 from tfsage.errors import TfsageError
@@ -71,7 +71,8 @@ def test_features_belong_to_the_candidates(data):
     ends = np.cumsum(features["token_lengths"].sum(1))
     for place in (0, 20, 95):
         own = features["token_ids"][ends[place] - features["token_lengths"][place].sum() : ends[place]]
-        stored, _ = data.tokens.gather(rows[place] * len(data.text_fields) + np.arange(len(data.text_fields)))
+        read = [place for place, field in enumerate(data.text_fields) if field in TEXT_FIELDS]
+        stored, _ = data.tokens.gather(rows[place] * len(data.text_fields) + np.array(read))
         assert own.tolist() == stored.tolist()
     assert features["image_lengths"].sum() == len(features["images"])
 
@@ -126,7 +127,7 @@ def test_the_dataset_is_the_batches(data):
 
 
 def test_only_the_first_images_and_the_asked_fields_are_gathered(data):
-    features = ProductFeatures(data, ("brand", "no_such_field", "title"), "image_embeddings", slots=2)
+    features = EntityFeatures(data, ("brand", "no_such_field", "title"), "image_embeddings", slots=2)
     rows = np.array([5, 0, 5])
     found = features(rows)
     values, lengths = data.images().gather(rows)
@@ -158,7 +159,7 @@ def test_self_pairs_leave_held_out_images_alone(data, monkeypatch):
 
     def products(**options):
         source = CatalogImagePairs(data, TaskConfig(**task, **options))
-        return set(source.take(np.arange(source.size), np.arange(source.size, dtype=np.uint64)).product.tolist())
+        return set(source.take(np.arange(source.size), np.arange(source.size, dtype=np.uint64)).candidate.tolist())
 
     with_images = set(np.flatnonzero(np.diff(data.images().offsets)).tolist())
     assert products() == with_images - set(range(5))
@@ -190,7 +191,7 @@ def test_known_positives_of_a_batch_are_those_of_the_log(data):
 
 
 def test_tables_without_images_have_products_without_images(data):
-    features = ProductFeatures(data, (), "no_such_column", slots=2, image_dimension=7)
+    features = EntityFeatures(data, (), "no_such_column", slots=2, image_dimension=7)
     found = features(np.array([3, 1]))
     assert found["images"].shape == (0, 7) and found["image_lengths"].tolist() == [0, 0]
 

@@ -144,7 +144,7 @@ def test_the_pairs_of_a_step_are_told_without_their_products(prepared):
         pairs = batch["pairs"]["product"]
         assert batches.pair_count("product", step) == len(pairs["query_id"]) == 48
         assert np.concatenate([own.query_id for _, own in rows]).tolist() == pairs["query_id"].tolist()
-        assert np.concatenate([own.product for _, own in rows]).tolist() == pairs["candidate_id"].tolist()
+        assert np.concatenate([own.candidate for _, own in rows]).tolist() == pairs["candidate_id"].tolist()
         queries = {
             tower: [value for own, part in rows if own == tower for value in part.raw[name].tolist()]
             for tower, name in (("pin", "embedding"), ("text", "query"))

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tests.conftest import TINY
 from tests.data.test_batches import assert_equal, rows_of, to_numpy
-from tfsage.config import Config
-from tfsage.data.batches import TrainingBatches, product_features
-from tfsage.data.features import ProductFeatures
+from tfsage.config import Config, EmbeddingConfig
+from tfsage.data.batches import TrainingBatches
+from tfsage.data.features import EntityFeatures, candidate_features
 from tfsage.data.prepared import PreparedData
 from tfsage.data.records import RecordReader, make
 from tfsage.data.records.shards import Shards
@@ -56,7 +56,7 @@ def test_every_stream_has_several_shards_and_no_two_share_a_folder(data):
 def test_an_epoch_has_every_pair_once_and_another_order_than_the_next(data):
     tasks = [*TINY["tasks"], IMAGES_TASK]
     config = Config.model_validate({**TINY, "tasks": tasks})
-    reader = RecordReader(data, {"product": product_features(data, config.towers["product"])})
+    reader = RecordReader(data, {"product": candidate_features(data, config.towers["product"])})
     for task in config.tasks:
         source = pair_source(data, task)
         stream = reader.pairs(task, source, seed=3)
@@ -79,7 +79,7 @@ def test_features_are_those_of_the_store(data):
     tasks[0] |= {"hide": ["images"], "hide_rate": 0.5}
     tasks[1] |= {"hide": ["text"], "hide_rate": 1.0}
     batches = batches_of(data, tasks)
-    gather = product_features(data, Config.model_validate(TINY).towers["product"])
+    gather = candidate_features(data, Config.model_validate(TINY).towers["product"])
     for step in (0, 9):
         batch = batches(step)
         pairs, found = batch["pairs"]["product"], batch["candidates"]["product"]
@@ -96,10 +96,16 @@ def test_features_are_those_of_the_store(data):
 
 
 @pytest.mark.parametrize(
-    "fields, column", [(("brand", "no_such_field", "title"), None), ((), "image_embeddings"), (("title",), "no_column")]
+    "fields, column, embeddings",
+    [
+        (("brand", "no_such_field", "title"), None, []),
+        ((), "image_embeddings", []),
+        (("title",), "no_column", ["image_embeddings", "no_column"]),
+        ((), None, ["image_embeddings"]),
+    ],
 )
-def test_only_what_the_tower_reads_is_joined(data, fields, column):
-    gather = ProductFeatures(data, fields, column, slots=2)
+def test_only_what_the_tower_reads_is_joined(data, fields, column, embeddings):
+    gather = EntityFeatures(data, fields, column, 2, embeddings=[EmbeddingConfig(column=name) for name in embeddings])
     stream = RecordReader(data, {"product": gather})
     rows = stream.catalog("product", seed=1).next(0, 40)
     nothing = np.zeros(40, bool)
@@ -158,15 +164,15 @@ def test_mined_negatives_come_from_the_store(data):
     batch, rows = batches(0), np.array([7, 7, 250])
     found = batch["candidates"]["product"]
     assert batch["pairs"]["product"]["hard_id"].tolist() == rows.tolist()
-    gather = product_features(data, Config.model_validate(TINY).towers["product"])
+    gather = candidate_features(data, Config.model_validate(TINY).towers["product"])
     assert np.array_equal(found["token_lengths"][-3:], gather(rows)["token_lengths"])
     assert np.array_equal(found["images"][-found["image_lengths"][-3:].sum() :], gather(rows)["images"])
 
 
 def test_the_shards_are_tfrecords_that_tensorflow_reads(data):
-    gather = product_features(data, Config.model_validate(TINY).towers["product"])
+    gather = candidate_features(data, Config.model_validate(TINY).towers["product"])
     folder = RecordReader(data, {"product": gather}).catalog("product", seed=1).folder
-    fields, dimension = Shards(folder).shape
+    fields, dimension, _ = Shards(folder).shape
     files = sorted(str(path) for path in folder.glob("*.tfrecord"))
     seen = []
     for record in tf.data.TFRecordDataset(files):

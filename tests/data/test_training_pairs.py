@@ -34,7 +34,7 @@ def in_memory(data, task):
 def test_pairs_are_those_of_the_prepared_data_and_mapped(data, task):
     found, wanted = training_pairs(data, task), in_memory(data, task)
     for name in found._fields:
-        value, expected = getattr(found, name), getattr(wanted, name)
+        value, expected = getattr(found, name), getattr(wanted, "entity" if name == "candidate" else name)
         assert value.dtype == expected.dtype and np.array_equal(value, expected)
         assert isinstance(value.base, np.memmap) and type(value) is np.ndarray
     if task is SEARCH:
@@ -73,5 +73,5 @@ def test_they_are_written_once_and_anew_for_another_log(data, monkeypatch):
 def test_data_that_cannot_be_written_will_do(data, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     found = training_pairs(data, SEARCH)
-    assert np.array_equal(found.product, in_memory(data, SEARCH).product)
+    assert np.array_equal(found.candidate, in_memory(data, SEARCH).entity)
     assert not (data.folder / FOLDER).exists()

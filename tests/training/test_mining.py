@@ -164,7 +164,9 @@ def test_excluded_products_are_no_hard_negatives(remine, model, monkeypatch):
     assert len(row) > 5
     excluded = query_id[row] - (1 << 48), before[row, column]
     nobody = np.zeros((2, 0), np.int64)
-    monkeypatch.setattr(PreparedData, "exclusions", lambda self, kind: tuple(excluded if kind == "pin" else nobody))
+    monkeypatch.setattr(
+        PreparedData, "exclusions", lambda self, kind, entity_type: tuple(excluded if kind == "pin" else nobody)
+    )
     after = remine().products["product"]
     assert not {*zip(*excluded, strict=True)} & {
         (query - (1 << 48), product) for query, own in zip(query_id, after, strict=True) for product in own

@@ -1,13 +1,14 @@
 """The whole config."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from tfsage.config.data import PrepareConfig, TextConfig
 from tfsage.config.loss import LossConfig
 from tfsage.config.section import Rate, Section
-from tfsage.config.tasks import TaskConfig
+from tfsage.config.tasks import PAIR_FIELDS, TaskConfig, with_shared_pairs
 from tfsage.config.towers import NgramTowerConfig, TowerConfig
 from tfsage.config.training import TrainingConfig
 
@@ -39,6 +40,11 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     export: ExportConfig = ExportConfig()
 
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _share_pairs(cls, tasks: Any) -> Any:
+        return with_shared_pairs(tasks) if isinstance(tasks, Sequence) and not isinstance(tasks, str) else tasks
+
     @model_validator(mode="after")
     def _names_resolve(self):
         names = [task.name for task in self.tasks]
@@ -63,10 +69,47 @@ class Config(Section):
                     f"task {task.name}: towers {task.query_tower!r} and {task.candidate_tower!r} have dimensions "
                     f"{query.dimension} and {candidate.dimension}; they must be equal to be compared"
                 )
+            _check_candidates(task, candidate.kind)
+            _check_shared_pairs(task, self.tasks)
+        pools = {task.pool: (task.candidate_tower, task.entity_type) for task in self.tasks}
+        for task in self.tasks:
+            if pools[task.pool] != (task.candidate_tower, task.entity_type):
+                raise ValueError(f"task {task.name}: a tower is called {task.pool!r} already; rename one of the two")
         for phase in self.training.phases:
             if unknown := set(phase.tasks) - set(names):
                 raise ValueError(f"training.phases: no task named {sorted(unknown)}; there are {names}")
+            sharing = {task.pairs_of for task in self.tasks if task.name in phase.tasks and task.pairs_of}
+            if missing := sharing - set(phase.tasks):
+                raise ValueError(f"training.phases: name {sorted(missing)} too, whose pairs other tasks share")
         return self
 
 
 _TOWER_ROLES = ("query_tower", "candidate_tower")
+
+_READ_QUERIES = ("ngram", "distilbert", "frozen")
+
+
+def _check_candidates(task: TaskConfig, kind: str) -> None:
+    reads_queries = kind in _READ_QUERIES
+    if reads_queries != (task.entity_type == "query"):
+        what = "queries" if reads_queries else "products and pins"
+        raise ValueError(
+            f"task {task.name}: candidates are of type {task.entity_type!r}, but tower {task.candidate_tower!r} "
+            f"(kind {kind}) embeds {what}; change entity_type or candidate_tower"
+        )
+
+
+def _check_shared_pairs(task: TaskConfig, tasks: Sequence[TaskConfig]) -> None:
+    if task.pairs_of is None:
+        return
+    other = next((each for each in tasks if each.name == task.pairs_of), None)
+    if other is None or other.pairs_of is not None or other is task:
+        known = [each.name for each in tasks if each.pairs_of is None]
+        raise ValueError(f"task {task.name}: pairs_of names {task.pairs_of!r}; it must be one of {known}")
+    if differing := [name for name in PAIR_FIELDS if getattr(task, name) != getattr(other, name)]:
+        raise ValueError(
+            f"task {task.name}: it shares the pairs of {other.name}, so {', '.join(differing)} must be the same; "
+            "leave them out"
+        )
+    if task.pool == other.pool:
+        raise ValueError(f"task {task.name}: it has the pairs and the candidates of {other.name}; change either")

@@ -1,31 +1,20 @@
-"""Products that are no fair competitors of a query, though it never engaged with them."""
+"""Entities that are no fair competitors of a query, though it never engaged with them."""
 
 import numpy as np
 
 from tfsage.data.prepared import PreparedData
 
 
-def excluded_pairs(data: PreparedData, query_type: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs that are neither positives nor negatives: those that the exclusions table names, and, for product queries,
-    a query and the very product that it is.
+def excluded_pairs(data: PreparedData, query_type: str, entity_type: str = "product") -> tuple[np.ndarray, np.ndarray]:
+    """Pairs that are neither positives nor negatives: those that the exclusions table names, and, where queries and
+    candidates are of one type, each entity with itself.
 
     Returns:
-        query rows int64 [m] and product rows int64 [m].
+        query rows int64 [m] and rows int64 [m] of the catalog.
     """
-    parts = [data.exclusions(query_type)]
-    if query_type == "product":
-        parts.append(_themselves(data))
-    queries, products = zip(*parts, strict=True)
-    return np.concatenate(queries), np.concatenate(products)
-
-
-def _themselves(data: PreparedData) -> tuple[np.ndarray, np.ndarray]:
-    ids = data.queries("product").ids
-    query_of = {name: row for row, name in enumerate(ids.gather(np.arange(len(ids))))}
-    found = [
-        (query_of[name], row)
-        for row, name in enumerate(data.product_ids.gather(np.arange(data.product_count)))
-        if name in query_of
-    ]
-    query, product = np.array(found, np.int64).reshape(-1, 2).T
-    return query, product
+    query, entity = data.exclusions(query_type, entity_type)
+    if query_type == entity_type:
+        # A query's row is that of the entity that it is.
+        itself = np.arange(data.entity(entity_type).count)
+        query, entity = np.concatenate([query, itself]), np.concatenate([entity, itself])
+    return query, entity

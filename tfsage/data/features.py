@@ -1,19 +1,41 @@
-"""Product features as the towers take them, gathered from the memory-mapped stores of a prepared folder."""
+"""Features of candidates as the towers take them, gathered from the memory-mapped stores of a prepared folder."""
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
+from tfsage.config import EmbeddingConfig, FrozenTowerConfig
 from tfsage.data.prepared import PreparedData
+from tfsage.data.stores import RaggedStore
 
 
-class ProductFeatures:
-    """Gathers the features of any rows of the catalog; memory grows with the rows asked for, not with the catalog.
+class Features(Protocol):
+    """Gathers the features of any rows of a catalog; memory grows with the rows asked for, not with the catalog.
+
+    Attributes:
+        count: rows of the catalog.
+        store_bytes: bytes of the stores that the features are gathered from, by name.
+    """
+
+    count: int
+    store_bytes: dict[str, int]
+
+    def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
+        """Features of the entities at `rows` (int64 [n]), without a group where its `hide` mask (bool [n]) is true."""
+
+
+class EntityFeatures:
+    """Features of products or pins.
 
     Args:
         data: the prepared folder.
-        text_fields: the text columns that the tower reads, in its order; columns that the tables do not have are empty.
+        text_fields: the text columns that the tower reads, in its order; those that the table does not have are empty.
         image_column: the embedding column whose rows fill the image slots, or None.
-        slots: how many images of a product are kept.
-        image_dimension: entries of an image's vector; products of tables without the column have no image.
+        slots: how many images of an entity are kept.
+        image_dimension: entries of an image's vector; entities of tables without the column have no image.
+        embeddings: further embedding columns; zeros for tables without the column.
+        entity_type: product or pin.
     """
 
     def __init__(
@@ -23,28 +45,46 @@ class ProductFeatures:
         image_column: str | None = None,
         slots: int = 20,
         image_dimension: int = 256,
+        embeddings: Sequence[EmbeddingConfig] = (),
+        entity_type: str = "product",
     ):
+        entity = data.entity(entity_type)
+        self.entity_type, self.count = entity_type, entity.count
         self.text_fields = tuple(text_fields)
         self.image_column, self.slots, self.image_dimension = image_column, slots, image_dimension
-        self._tokens = data.tokens
-        self._stored_fields = len(data.text_fields)
-        places = {field: place for place, field in enumerate(data.text_fields)}
+        self.embeddings = tuple(embeddings)
+        self._tokens = entity.tokens if self.text_fields else None
+        self._stored_fields = len(entity.text_fields)
+        places = {field: place for place, field in enumerate(entity.text_fields)}
         self._fields = np.array([places.get(field, -1) for field in text_fields], np.int64)
-        stored = image_column in data.entity("product").embedding_columns
-        self._images = data.images(image_column) if stored else None
+        stored = entity.embedding_columns
+        self._images = entity.vectors(image_column) if image_column in stored else None
+        self._vectors = [entity.vectors(each.column) if each.column in stored else None for each in embeddings]
+
+    @property
+    def vector_size(self) -> int:
+        """Entries of all embedding columns together."""
+        return sum(each.dimension for each in self.embeddings)
 
     @property
     def store_bytes(self) -> dict[str, int]:
-        """Bytes of the stores that the features are gathered from, by name."""
-        stores = {"tokens": self._tokens if self._fields.size else None, self.image_column: self._images}
-        return {name: store.values.nbytes + store.offsets.nbytes for name, store in stores.items() if store is not None}
+        stores = {"tokens": self._tokens, self.image_column: self._images}
+        stores |= {each.column: store for each, store in zip(self.embeddings, self._vectors, strict=True)}
+        return {
+            f"{self.entity_type}/{name}": store.values.nbytes + store.offsets.nbytes
+            for name, store in stores.items()
+            if store is not None
+        }
 
     def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
-        """Features of the products at `rows` (int64 [n]); rows where a `hide` mask (bool [n]) is true lose that group.
+        """Features of the entities at `rows` (int64 [n]), without a group where its `hide` mask (bool [n]) is true.
+
+        Embeddings are hidden with the images.
 
         Returns:
             token_ids int32 [T] and token_lengths int32 [n, fields]; with images also images float32 [I, D] and
-            image_lengths int32 [n].
+            image_lengths int32 [n]; with embeddings also vectors float32 [n, their sizes added up], the mean of those
+            that an entity has in a column, zeros for none.
         """
         features = {}
         if self._fields.size:
@@ -53,14 +93,52 @@ class ProductFeatures:
                 absent = absent | hide_text[:, None]
             stored = rows[:, None] * self._stored_fields + self._fields
             features["token_ids"], features["token_lengths"] = _gather(self._tokens, stored, absent)
+        absent = np.zeros(len(rows), bool) if hide_images is None else hide_images
         if self.image_column is not None and self._images is None:
             features["images"] = np.zeros((0, self.image_dimension), np.float32)
             features["image_lengths"] = np.zeros(len(rows), np.int32)
         elif self._images is not None:
-            absent = np.zeros(len(rows), bool) if hide_images is None else hide_images
             values, lengths = _gather(self._images, rows, absent)
             features["images"], features["image_lengths"] = _keep_first(values, lengths, self.slots)
+        if self.embeddings:
+            pairs = zip(self.embeddings, self._vectors, strict=True)
+            parts = [_means(store, rows, absent, each.dimension) for each, store in pairs]
+            features["vectors"] = np.concatenate(parts, axis=1)
         return features
+
+
+class QueryFeatures:
+    """Raw queries as candidates: their texts, or their frozen embeddings.
+
+    Args:
+        data: the prepared folder.
+        name: of the tower's raw input, `query` or `embedding`.
+    """
+
+    store_bytes: dict[str, int] = {}
+
+    def __init__(self, data: PreparedData, name: str):
+        self._name, self._queries = name, data.queries("query")
+        self.count = self._queries.count
+
+    def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
+        """`query`, an object array of UTF-8 bytes [n], or `embedding`, float32 [n, dimension]; nothing is hidden."""
+        if self._name == "embedding":
+            return {"embedding": np.asarray(self._queries.embeddings[rows], np.float32)}
+        return {"query": np.array([text.encode() for text in self._queries.texts.gather(rows)], object)}
+
+
+def candidate_features(data: PreparedData, tower, entity_type: str = "product") -> Features:
+    """The gatherer of exactly those features of an entity type that a tower, or its config section, asks for."""
+    if entity_type == "query":
+        frozen = isinstance(tower, FrozenTowerConfig) or "embedding" in getattr(tower, "raw_signature", ())
+        return QueryFeatures(data, "embedding" if frozen else "query")
+    images = getattr(tower, "images", None)
+    read = {"embeddings": getattr(tower, "embeddings", ()), "entity_type": entity_type}
+    fields = getattr(tower, "text_fields", ())
+    if images is None:
+        return EntityFeatures(data, fields, **read)
+    return EntityFeatures(data, fields, images.column, images.slots, images.dimension, **read)
 
 
 def _gather(store, rows: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,3 +153,16 @@ def _keep_first(values: np.ndarray, lengths: np.ndarray, slots: int) -> tuple[np
     starts = np.cumsum(lengths) - lengths
     place = np.arange(len(values)) - np.repeat(starts, lengths)
     return values[place < slots], np.minimum(lengths, slots)
+
+
+def _means(store: RaggedStore | None, rows: np.ndarray, absent: np.ndarray, dimension: int) -> np.ndarray:
+    """The mean vector of each row, float32 [n, dimension]; zeros for a row that has none."""
+    means = np.zeros((len(rows), dimension), np.float32)
+    if store is None:
+        return means
+    values, lengths = _gather(store, rows, absent)
+    there = lengths > 0
+    if there.any():
+        starts = np.cumsum(lengths[there]) - lengths[there]
+        means[there] = np.add.reduceat(values, starts, axis=0) / lengths[there, None]
+    return means

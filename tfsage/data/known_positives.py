@@ -6,7 +6,7 @@ import numpy as np
 class KnownPositives:
     """All positives of every query, over all tasks.
 
-    A product that a query has engaged with elsewhere in the log is no negative of it, whether it came into the batch
+    An entity that a query has engaged with elsewhere in the log is no negative of it, whether it came into the batch
     with another query or as a random negative.
 
     Args:

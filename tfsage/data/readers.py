@@ -1,11 +1,11 @@
-"""In which order training reads rows, and where the features of their products come from."""
+"""In which order training reads rows, and where the features of their candidates come from."""
 
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from tfsage.config import TaskConfig
-from tfsage.data.features import ProductFeatures
+from tfsage.data.features import Features
 from tfsage.data.permutation import mix64, permute
 from tfsage.data.sources import PairSource
 
@@ -18,9 +18,12 @@ class Stream(Protocol):
 
 
 class Rows(NamedTuple):
-    """Some rows of a stream, int64 [n], and where they lie, int64 [n, k], which only the stream understands."""
+    """Some rows of a stream, int64 [n], and where they lie, int64 [n, k], which only the stream understands.
 
-    stream: Stream
+    `stream` is None where the rows are known, but no stream leads to what is wanted of them.
+    """
+
+    stream: Stream | None
     row: np.ndarray
     place: np.ndarray
 
@@ -30,18 +33,18 @@ class Rows(NamedTuple):
 
 
 class Reader(Protocol):
-    """Where the features of products come from. `pool` is a candidate tower's name."""
+    """Where the features of candidates come from. `pool` is `TaskConfig.pool`."""
 
     def pairs(self, task: TaskConfig, source: PairSource, seed: int) -> Stream:
         """The pairs of a task."""
 
     def catalog(self, pool: str, seed: int) -> Stream:
-        """All products, for random negatives."""
+        """The whole catalog of a pool, for random negatives."""
 
     def features(
-        self, pool: str, rows: list[Rows], products: np.ndarray, hide_images: np.ndarray, hide_text: np.ndarray
+        self, pool: str, rows: list[Rows], candidates: np.ndarray, hide_images: np.ndarray, hide_text: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """What `ProductFeatures` gives for `products`, int64 [n]: those of all `rows`, then any others."""
+        """What `Features` gives for `candidates`, int64 [n]: those of all `rows`, then any others."""
 
 
 class Shuffle:
@@ -61,19 +64,18 @@ class StoreReader:
 
     Args:
         features: the gatherer of every pool.
-        product_count: products of the catalog.
     """
 
-    def __init__(self, features: dict[str, ProductFeatures], product_count: int):
-        self._features, self._product_count = features, product_count
+    def __init__(self, features: dict[str, Features]):
+        self._features = features
 
     def pairs(self, task: TaskConfig, source: PairSource, seed: int) -> Stream:
         return Shuffle(source.size, seed)
 
     def catalog(self, pool: str, seed: int) -> Stream:
-        return Shuffle(self._product_count, seed)
+        return Shuffle(self._features[pool].count, seed)
 
     def features(
-        self, pool: str, rows: list[Rows], products: np.ndarray, hide_images: np.ndarray, hide_text: np.ndarray
+        self, pool: str, rows: list[Rows], candidates: np.ndarray, hide_images: np.ndarray, hide_text: np.ndarray
     ) -> dict[str, np.ndarray]:
-        return self._features[pool](products, hide_images, hide_text)
+        return self._features[pool](candidates, hide_images, hide_text)

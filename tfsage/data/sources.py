@@ -25,13 +25,13 @@ class PairRows(NamedTuple):
     Attributes:
         raw: what the query tower's `featurize` takes, by name: strings [n] or float32 [n, dimension].
         query_id: int64 [n], equal exactly where two pairs have the same query.
-        product: int64 [n], rows of the catalog.
+        candidate: int64 [n], rows of the catalog of the task's entity type.
         weight: float32 [n].
     """
 
     raw: dict[str, np.ndarray]
     query_id: np.ndarray
-    product: np.ndarray
+    candidate: np.ndarray
     weight: np.ndarray
 
 
@@ -41,12 +41,12 @@ class PairSource(Protocol):
     def take(self, index: np.ndarray, keys: np.ndarray) -> PairRows:
         """The pairs at `index`, int64 [n]; whatever is random about a pair depends on its key, uint64 [n], alone."""
 
-    def products(self, index: np.ndarray) -> np.ndarray:
-        """The products of the pairs at `index`: int64 [n]."""
+    def candidates(self, index: np.ndarray) -> np.ndarray:
+        """The candidates of the pairs at `index`: int64 [n]."""
 
 
 class EngagementPairs:
-    """The distinct (query, product) training pairs of one task, memory-mapped."""
+    """The distinct (query, candidate) training pairs of one task, memory-mapped."""
 
     def __init__(self, data: PreparedData, task: TaskConfig):
         self._pairs = training_pairs(data, task)
@@ -63,10 +63,10 @@ class EngagementPairs:
             raw = {}
         if self._queries.texts is not None:
             raw["query"] = _noisy(self._queries.texts.gather(query), self._noise, keys)
-        return PairRows(raw, query + self._space, self._pairs.product[index], self._pairs.weight[index])
+        return PairRows(raw, query + self._space, self._pairs.candidate[index], self._pairs.weight[index])
 
-    def products(self, index: np.ndarray) -> np.ndarray:
-        return self._pairs.product[index]
+    def candidates(self, index: np.ndarray) -> np.ndarray:
+        return self._pairs.candidate[index]
 
 
 class CatalogTextPairs:
@@ -86,7 +86,7 @@ class CatalogTextPairs:
         }
         return PairRows(raw, index + query_space("catalog_text"), index, np.ones(len(index), np.float32))
 
-    def products(self, index: np.ndarray) -> np.ndarray:
+    def candidates(self, index: np.ndarray) -> np.ndarray:
         return index
 
 
@@ -113,7 +113,7 @@ class CatalogImagePairs:
         raw = {"embedding": np.asarray(self._images.values[chosen], np.float32)}
         return PairRows(raw, product + query_space("catalog_image"), product, np.ones(len(index), np.float32))
 
-    def products(self, index: np.ndarray) -> np.ndarray:
+    def candidates(self, index: np.ndarray) -> np.ndarray:
         return self._with_images[index]
 
 
@@ -128,7 +128,10 @@ def pair_source(data: PreparedData, task: TaskConfig) -> PairSource | None:
         return source
     if task.optional:
         return None
-    wanted = f"surface {task.surface}, query_type {task.query_type}, actions {sorted(task.actions)}"
+    wanted = (
+        f"surface {task.surface}, query_type {task.query_type}, entity_type {task.entity_type}, "
+        f"actions {sorted(task.actions)}"
+    )
     raise TfsageError(
         f"{data.folder}: task {task.name} has no training pairs ({wanted}); "
         "remove the task, mark it `optional: true`, or check the engagements table"

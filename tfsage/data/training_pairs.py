@@ -27,26 +27,26 @@ _ROWS_AT_ONCE = 1 << 18
 
 
 class TrainingPairs(NamedTuple):
-    """Distinct (query, product) pairs of one task, ordered by query and product; memory-mapped.
+    """Distinct (query, candidate) pairs of one task, ordered by query and candidate; memory-mapped.
 
     Attributes:
         query: int64 [n], rows of the queries of the task's type.
-        product: int64 [n], rows of the catalog.
+        candidate: int64 [n], rows of the catalog of the task's entity type.
         weight: float32 [n], the largest weight among the actions seen for the pair.
     """
 
     query: np.ndarray
-    product: np.ndarray
+    candidate: np.ndarray
     weight: np.ndarray
 
 
 def training_pairs(data: PreparedData, task: TaskConfig) -> TrainingPairs:
     """The pairs of a task whose source is `engagements`."""
-    about = {"pairs": [task.surface, task.query_type, sorted(task.actions.items())]}
+    about = {"pairs": [task.surface, task.query_type, task.entity_type, sorted(task.actions.items())]}
 
     def ordered(table: ibis.Table) -> ibis.Table:
-        pairs = task_pairs(table, task.surface, task.query_type, task.actions)
-        return pairs.select("query", product="entity", weight=pairs.weight.cast("float32"))
+        pairs = task_pairs(table, task.surface, task.query_type, task.actions, task.entity_type)
+        return pairs.select("query", candidate="entity", weight=pairs.weight.cast("float32"))
 
     return TrainingPairs(*_arrays(data, about, ordered, TrainingPairs._fields))
 
@@ -54,27 +54,32 @@ def training_pairs(data: PreparedData, task: TaskConfig) -> TrainingPairs:
 def known_pairs(
     data: PreparedData, tasks: Iterable[TaskConfig], first_query_id: dict[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All distinct (query id, product) of several tasks, ordered by both: two memory-mapped int64 [n].
+    """All distinct (query id, candidate) of several tasks, ordered by both: two memory-mapped int64 [n].
 
     Args:
         data: the prepared folder.
-        tasks: those whose source is `engagements`.
+        tasks: those whose source is `engagements`; all about the same entity type.
         first_query_id: the id of the first query, by type of query.
     """
-    groups = sorted({(first_query_id[t.query_type], t.surface, t.query_type, tuple(sorted(t.actions))) for t in tasks})
+    groups = sorted(
+        {
+            (first_query_id[t.query_type], t.surface, t.query_type, t.entity_type, tuple(sorted(t.actions)))
+            for t in tasks
+        }
+    )
 
     def ordered(table: ibis.Table) -> ibis.Table:
         chosen = [
-            task_pairs(table, surface, query_type, dict.fromkeys(actions, 1.0)).select(
-                query_id=ibis._.query + first, product="entity"
+            task_pairs(table, surface, query_type, dict.fromkeys(actions, 1.0), entity_type).select(
+                query_id=ibis._.query + first, candidate="entity"
             )
-            for first, surface, query_type, actions in groups
+            for first, surface, query_type, entity_type, actions in groups
         ]
         return ibis.union(*chosen, distinct=True) if len(chosen) > 1 else chosen[0]
 
     if not groups:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return tuple(_arrays(data, {"known": groups}, ordered, ("query_id", "product")))
+    return tuple(_arrays(data, {"known": groups}, ordered, ("query_id", "candidate")))
 
 
 def _arrays(data: PreparedData, about: dict, select, columns: tuple[str, ...]) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import tf_keras
 
 from tfsage.config import Config
 from tfsage.console import console
-from tfsage.models import ItemSage
+from tfsage.models import EmbeddingModel
 from tfsage.training.calibration import Calibration, slot_probabilities
 from tfsage.training.callbacks import History, NonFiniteGuard, ProgressLine
 from tfsage.training.checkpoints import Checkpoints
@@ -21,7 +21,7 @@ from tfsage.training.strategy import choose_strategy, value_of_chief
 from tfsage.training.throughput import Throughput
 
 
-def train(data: str | Path, config: Config, run: str | Path, replicas: int | None = None) -> ItemSage:
+def train(data: str | Path, config: Config, run: str | Path, replicas: int | None = None) -> EmbeddingModel:
     """Trains to the end of the config's phases, going on from the last checkpoint of the run folder if there is one.
 
     The batch of a step depends on the step alone, and a checkpoint holds every variable (weights, optimizer slots,
@@ -58,11 +58,11 @@ def train(data: str | Path, config: Config, run: str | Path, replicas: int | Non
             return _train(opened, strategy, cluster)
 
 
-def _train(run: Run, strategy: tf.distribute.Strategy, cluster: Cluster) -> ItemSage:
+def _train(run: Run, strategy: tf.distribute.Strategy, cluster: Cluster) -> EmbeddingModel:
     config = run.config.training
     tf_keras.utils.set_random_seed(config.seed)
     with strategy.scope():
-        model = ItemSage(run.settled_config, run.data)
+        model = EmbeddingModel(run.settled_config, run.data)
         model.compile()
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(run.folder / "checkpoints", model, config.checkpoint_every, cluster)
@@ -92,19 +92,19 @@ def _train(run: Run, strategy: tf.distribute.Strategy, cluster: Cluster) -> Item
     return model
 
 
-def _calibration(model: ItemSage, writer: tf.summary.SummaryWriter, step: int) -> Calibration:
+def _calibration(model: EmbeddingModel, writer: tf.summary.SummaryWriter, step: int) -> Calibration:
     """Of the frequencies that the batch of a step calls for."""
     tasks = {pool: model.batches.positives(pool, step) for pool in model.pools}
     tasks = {pool: own for pool, own in tasks.items() if own}
     return Calibration(
         writer,
         {pool: model.pools[pool].frequency for pool in tasks},
-        {pool: slot_probabilities(own, model.catalog_size) for pool, own in tasks.items()},
+        {pool: slot_probabilities(own, model.batches.catalog_sizes[pool]) for pool, own in tasks.items()},
         {pool: sum(count for count, _ in own) for pool, own in tasks.items()},
     )
 
 
-def _introduce(model: ItemSage, checkpoints: Checkpoints, step: int) -> None:
+def _introduce(model: EmbeddingModel, checkpoints: Checkpoints, step: int) -> None:
     """What there is to know before the first step."""
     if model.batches.left_out:
         console.print(f"Left out, since the tables have no pairs for them: {', '.join(model.batches.left_out)}")

@@ -10,7 +10,7 @@ from tfsage.data.batches import settle_reader
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
 from tfsage.files import write_text
-from tfsage.models import ItemSage
+from tfsage.models import EmbeddingModel
 from tfsage.towers.base import Tower
 from tfsage.training.shared_folder import wait_for
 
@@ -85,13 +85,13 @@ class Run:
         data = PreparedData(described["data"])
         return cls(folder, load_config(folder / "config.yaml"), data, described["product_features"])
 
-    def load_model(self) -> ItemSage:
+    def load_model(self) -> EmbeddingModel:
         """The model with the weights of the last checkpoint.
 
         Raises:
             TfsageError: there is no checkpoint.
         """
-        model = ItemSage(self.config, self.data)
+        model = EmbeddingModel(self.config, self.data)
         latest = tf.train.latest_checkpoint(str(self.folder / "checkpoints"))
         if latest is None:
             raise TfsageError(f"{self.folder}: no checkpoint; train first: `tfsage train --run {self.folder}`")

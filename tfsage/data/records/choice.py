@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from tfsage.data.features import ProductFeatures
+from tfsage.data.features import Features
 
 MEMORY_SHARE = 0.5
 """Stores up to this share of memory stay in the page cache, the rest being needed by training itself."""
@@ -14,7 +14,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_reader(
-    asked: Literal["auto", "store", "records"], features: Iterable[ProductFeatures], memory: int | None = None
+    asked: Literal["auto", "store", "records"], features: Iterable[Features], memory: int | None = None
 ) -> Literal["store", "records"]:
     """Settles `auto`: records once the stores that training reads are larger than half of memory.
 

@@ -1,24 +1,24 @@
-"""One record: a row of a stream, joined to the features of its product.
+"""One record: a row of a stream, joined to the features of its entity.
 
 A record is a string of little-endian 32-bit words:
 
-    row (int64, 2 words) · product (int64, 2 words) · length of each of F text fields (F words) · images I (1 word)
-    · token ids, field by field (int32) · image vectors (float32, I · D words)
+    row (int64, 2 words) · entity (int64, 2 words) · length of each of F text fields (F words) · images I (1 word)
+    · token ids, field by field (int32) · image vectors (float32, I · D words) · embeddings (float32, V words)
 
 so that in TensorFlow `tf.io.decode_raw(record, tf.int32)` gives the words, and `tf.bitcast(words, tf.float32)` the
-vectors. `row` is the row's place in its stream (a task's pairs, or the catalog), `product` its row of the catalog.
-Every record of a stream has the same F and D, which stand in its manifest.
+vectors. `row` is the row's place in its stream (a task's pairs, or the catalog), `entity` its row of the catalog.
+Every record of a stream has the same F, D and V, which stand in its manifest.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from tfsage.data.features import ProductFeatures
+from tfsage.data.features import EntityFeatures
 
 _WORD = 4
 _IDS = 4
-"""Words of `row` and `product`."""
+"""Words of `row` and `entity`."""
 
 
 class Shape(NamedTuple):
@@ -27,27 +27,31 @@ class Shape(NamedTuple):
     Attributes:
         fields: text fields, F.
         dimension: of an image's vector, D; 0 where the stream has no images.
+        vector_size: entries of all embedding columns together, V.
     """
 
     fields: int
     dimension: int
+    vector_size: int = 0
 
 
-def record_shape(features: ProductFeatures) -> Shape:
+def record_shape(features: EntityFeatures) -> Shape:
     """The shape of records that are joined to some features."""
-    return Shape(len(features.text_fields), features.image_dimension if features.image_column is not None else 0)
+    dimension = features.image_dimension if features.image_column is not None else 0
+    return Shape(len(features.text_fields), dimension, features.vector_size)
 
 
-def encode(rows: np.ndarray, products: np.ndarray, features: dict[str, np.ndarray], shape: Shape) -> list[bytes]:
-    """The records of some rows, int64 [n], whose products have `features` (as from `ProductFeatures`)."""
+def encode(rows: np.ndarray, entities: np.ndarray, features: dict[str, np.ndarray], shape: Shape) -> list[bytes]:
+    """The records of some rows, int64 [n], whose entities have `features` (as from `EntityFeatures`)."""
     tokens, images = _lengths(features, len(rows), shape)
     head = np.empty((len(rows), _IDS + shape.fields + 1), "<i4")
-    head[:, :_IDS] = np.stack([rows, products], 1).astype("<i8").view("<i4")
+    head[:, :_IDS] = np.stack([rows, entities], 1).astype("<i8").view("<i4")
     head[:, _IDS:-1], head[:, -1] = tokens, images
     parts = [
         _split(head, np.ones(len(rows), np.int64)),
         _split(features.get("token_ids", np.zeros(0)).astype("<i4", copy=False), tokens.sum(1)),
         _split(features.get("images", np.zeros(0)).astype("<f4", copy=False), images),
+        _split(features.get("vectors", np.zeros((len(rows), 0))).astype("<f4", copy=False), np.ones(len(rows), int)),
     ]
     return [b"".join(pieces) for pieces in zip(*parts, strict=True)]
 
@@ -63,7 +67,7 @@ class Records(NamedTuple):
 
 
 def decode_ids(records: Records) -> np.ndarray:
-    """Row and product of some records, int64 [n, 2]."""
+    """Row and entity of some records, int64 [n, 2]."""
     raw = b"".join([block[start : start + _IDS * _WORD] for block, start in zip(*records, strict=True)])
     return np.frombuffer(raw, "<i8").reshape(-1, 2)
 
@@ -71,11 +75,11 @@ def decode_ids(records: Records) -> np.ndarray:
 def decode_features(
     records: Records, shape: Shape, hide_images: np.ndarray, hide_text: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The features of some records, as `ProductFeatures` gives them; where a `hide` mask (bool [n]) is true, none.
+    """The features of some records, as `EntityFeatures` gives them; where a `hide` mask (bool [n]) is true, none.
 
     Returns:
         token_ids int32 [T] and token_lengths int32 [n, F] if there are text fields; with images also images
-        float32 [I, D] and image_lengths int32 [n].
+        float32 [I, D] and image_lengths int32 [n]; with embeddings also vectors float32 [n, V].
     """
     starts = np.array(records.starts, np.int64)
     lengths = _join(records.blocks, starts + _IDS * _WORD, np.full(len(starts), shape.fields + 1), "<i4")
@@ -86,10 +90,14 @@ def decode_features(
     if shape.fields:
         features["token_ids"] = _join(records.blocks, first_token, tokens.sum(1), "<i4")
         features["token_lengths"] = tokens
+    first_image = first_token + lengths[:, :-1].sum(1) * _WORD
     if shape.dimension:
-        first_image = first_token + lengths[:, :-1].sum(1) * _WORD
         vectors = _join(records.blocks, first_image, images * shape.dimension, "<f4")
         features["images"], features["image_lengths"] = vectors.reshape(-1, shape.dimension), images
+    if shape.vector_size:
+        first_vector = first_image + lengths[:, -1] * shape.dimension * _WORD
+        vectors = _join(records.blocks, first_vector, np.full(len(starts), shape.vector_size), "<f4")
+        features["vectors"] = vectors.reshape(-1, shape.vector_size) * ~hide_images[:, None]
     return features
 
 

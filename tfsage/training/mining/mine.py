@@ -15,9 +15,9 @@ from tfsage.data.known_positives import KnownPositives
 from tfsage.data.permutation import mix64
 from tfsage.data.prepared import PreparedData
 from tfsage.data.sources import PairRows, query_space
-from tfsage.embedding import product_embedder, query_embedder
+from tfsage.embedding import entity_embedder, query_embedder
 from tfsage.index import BruteForceIndex, Index, build_index, load_index
-from tfsage.models import ItemSage
+from tfsage.models import EmbeddingModel
 from tfsage.training.mining.select import draw, eligible
 
 _PRODUCTS = 131_072
@@ -45,14 +45,15 @@ class HardNegativeMiner:
         data: the prepared folder of the batches.
     """
 
-    def __init__(self, model: ItemSage, data: PreparedData):
+    def __init__(self, model: EmbeddingModel, data: PreparedData):
         self._data, self._batches = data, model.batches
         self._section, self._seed = model.config.loss.hard_negatives, model.config.training.seed
         tasks, towers = model.batches.tasks, model.towers
         self._embed_query = {name: query_embedder(towers[name]) for name in sorted({t.query_tower for t in tasks})}
-        pools = sorted({task.candidate_tower for task in tasks})
-        self._embed_product = {name: product_embedder(towers[name], data) for name in pools}
-        self._dimension = {name: towers[name].dimension for name in pools}
+        pools = {pool: towers[name] for pool, name in sorted(self._batches.towers.items())}
+        types = self._batches.entity_types
+        self._embed_candidate = {pool: entity_embedder(tower, data, types[pool]) for pool, tower in pools.items()}
+        self._dimension = {pool: tower.dimension for pool, tower in pools.items()}
 
     def __call__(self, first: int, last: int, scratch: Path) -> MinedNegatives:
         """Mines for every pair of the steps from `first` to `last`, excluded.
@@ -70,7 +71,7 @@ class HardNegativeMiner:
             cosines to the query.
         """
         sizes, products, found = {}, {}, Counter()
-        for pool in self._embed_product:
+        for pool in self._embed_candidate:
             sizes[pool] = np.array([self._batches.pair_count(pool, step) for step in range(first, last)], np.int64)
             products[pool] = np.full((sizes[pool].sum(), self._section.per_pair), NONE, np.int64)
             if products[pool].size:
@@ -117,7 +118,7 @@ class HardNegativeMiner:
             keys.append(mix64(mix64(seed ^ np.uint64(step)) ^ np.arange(size, dtype=np.uint64)))
             if sum(map(len, keys)) >= _PAIRS or step == last:
                 query_id = np.concatenate([rows.query_id for _, rows in tasks])
-                positive = np.concatenate([rows.product for _, rows in tasks])
+                positive = np.concatenate([rows.candidate for _, rows in tasks])
                 columns = self._embed_queries(pool, tasks), query_id, positive, np.concatenate(keys)
                 for start in range(0, len(positive), count):
                     yield _Pairs(*(column[start : start + count] for column in columns))
@@ -125,30 +126,30 @@ class HardNegativeMiner:
 
     def _embed_queries(self, pool: str, tasks: list[tuple[str, PairRows]]) -> np.ndarray:
         """The queries of some pairs, in their order, each by its own tower: float32 [n, d]."""
-        tower = np.concatenate([np.full(len(rows.product), name) for name, rows in tasks])
+        tower = np.concatenate([np.full(len(rows.candidate), name) for name, rows in tasks])
         vectors = np.empty((len(tower), self._dimension[pool]), np.float32)
         for name in np.unique(tower).tolist():
             vectors[tower == name] = self._embed_query[name]([rows.raw for own, rows in tasks if own == name])
         return vectors
 
     def _excluded(self, pool: str) -> KnownPositives:
-        """Products that are neither positives nor negatives of a query."""
-        tasks = [t for t in self._batches.tasks if (t.candidate_tower, t.source) == (pool, "engagements")]
+        """Candidates that are neither positives nor negatives of a query."""
+        tasks = [t for t in self._batches.tasks if (t.pool, t.source) == (pool, "engagements")]
         found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
         for kind in sorted({task.query_type for task in tasks}):
-            query, product = excluded_pairs(self._data, kind)
+            query, product = excluded_pairs(self._data, kind, self._batches.entity_types[pool])
             found.append((query + query_space(kind), product))
         query_id, product = (np.concatenate(part) for part in zip(*found, strict=True))
         order = np.lexsort((product, query_id))
         return KnownPositives(query_id[order], product[order])
 
     def _embed_catalog(self, pool: str, folder: Path) -> np.ndarray:
-        """The vectors of all products, float32 [products, d], memory-mapped."""
-        count = self._data.product_count
+        """The vectors of the whole catalog of a pool, float32 [candidates, d], memory-mapped."""
+        count = self._batches.catalog_sizes[pool]
         vectors = np.lib.format.open_memmap(folder / "vectors.npy", "w+", np.float32, (count, self._dimension[pool]))
         for start in range(0, count, _PRODUCTS):
             rows = np.arange(start, min(start + _PRODUCTS, count))
-            vectors[rows] = self._embed_product[pool](rows)
+            vectors[rows] = self._embed_candidate[pool](rows)
         vectors.flush()
         return vectors
 

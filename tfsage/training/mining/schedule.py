@@ -2,7 +2,7 @@
 
 from tfsage.console import console
 from tfsage.data.hard_negatives import MinedNegatives
-from tfsage.models import ItemSage
+from tfsage.models import EmbeddingModel
 from tfsage.training.cluster import Cluster
 from tfsage.training.mining.mine import HardNegativeMiner
 from tfsage.training.run import Run
@@ -26,7 +26,7 @@ class HardNegativeMining:
         cluster: the workers that train the model.
     """
 
-    def __init__(self, run: Run, model: ItemSage, cluster: Cluster | None = None):
+    def __init__(self, run: Run, model: EmbeddingModel, cluster: Cluster | None = None):
         self._model, self._cluster = model, cluster or Cluster()
         self._section, self._training = run.config.loss.hard_negatives, run.config.training
         self._folder = run.folder / FOLDER
