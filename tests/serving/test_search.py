@@ -6,10 +6,10 @@ import pytest
 from tests.serving.models import CANARIES, TITLES, write_bundle
 from tfsage.bundle import Bundle
 from tfsage.errors import TfsageError
-from tfsage.serving import search as search_module
-from tfsage.serving.client import QueryClient
+from tfsage.serving import connect as connect_module
+from tfsage.serving.client import QueryClient, canary_error
 from tfsage.serving.registry import load_registry
-from tfsage.serving.search import canary_error, search
+from tfsage.serving.search import search
 from tfsage.serving.server import ModelServer, base_paths, bind
 
 
@@ -28,7 +28,7 @@ def other_server(other_space) -> ModelServer:
 @pytest.fixture
 def nobody_listens(monkeypatch) -> str:
     address = f"127.0.0.1:{bind('127.0.0.1', 0).getsockname()[1]}"
-    monkeypatch.setattr(search_module, "DEFAULT_ADDRESS", address)
+    monkeypatch.setattr(connect_module, "DEFAULT_ADDRESS", address)
     return address
 
 
@@ -65,8 +65,8 @@ def test_the_same_space_has_no_canary_error(bundle, served):
 
 
 def test_without_an_address_the_local_server_of_this_space_is_used(root, served, monkeypatch, capsys):
-    monkeypatch.setattr(search_module, "DEFAULT_ADDRESS", served.server.grpc_address)
-    monkeypatch.setattr(search_module, "load_registry", None)
+    monkeypatch.setattr(connect_module, "DEFAULT_ADDRESS", served.server.grpc_address)
+    monkeypatch.setattr(connect_module, "load_registry", None)
     assert search(root, "oak desk", k=1)[0].title == "oak desk"
     assert capsys.readouterr().err == ""
 
@@ -78,7 +78,7 @@ def test_without_a_server_of_this_space_one_is_started_and_said_so(
     address = nobody_listens
     if listens == "another space":
         address = request.getfixturevalue("other_server").grpc_address
-        monkeypatch.setattr(search_module, "DEFAULT_ADDRESS", address)
+        monkeypatch.setattr(connect_module, "DEFAULT_ADDRESS", address)
     assert search(root, "oak desk", k=1)[0].title == "oak desk"
     out, err = capsys.readouterr()
     assert err.strip() == f"no model server on {address} serves this bundle: starting one for this search"
