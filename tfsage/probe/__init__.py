@@ -6,3 +6,4 @@ measures how well that goes, with labels of yours. Everything here takes arrays 
 
 from tfsage.probe.cross_validation import cross_validate as cross_validate
 from tfsage.probe.files import probe_files as probe_files
+from tfsage.probe.table import probe_table as probe_table

@@ -6,12 +6,10 @@ from pathlib import Path
 import ibis
 import numpy as np
 import pyarrow as pa
-from rich.table import Table
 
 from tfsage.errors import TfsageError
 from tfsage.files import write_text
 from tfsage.probe.cross_validation import cross_validate
-from tfsage.probe.measure import METRICS
 
 _IDS = ("product_id", "query_id", "pin_id")
 _EMBEDDING = "embedding"
@@ -43,7 +41,8 @@ def probe_files(
     Raises:
         TfsageError: a file or a column is missing, ids repeat, embeddings have different lengths, or no id is in both.
     """
-    vectors, described = _read(embeddings), _read(labels)
+    connection = ibis.duckdb.connect()
+    vectors, described = _read(connection, embeddings), _read(connection, labels)
     known = [name for name in _IDS if name in vectors.columns and name in described.columns]
     if not known:
         raise TfsageError(f"{embeddings} and {labels} share no id column (one of {', '.join(_IDS)})")
@@ -73,31 +72,12 @@ def probe_files(
     return result
 
 
-def probe_table(result: dict) -> Table:
-    """One row per system, each metric with its interval; the best of each in bold."""
-    left_out = result["left_out"]
-    title = f"{result['label']}: {result['labels']} labels of {result['rows']:,} rows in {result['folds']} folds"
-    if left_out["labels"]:
-        title += f"; {left_out['labels']} rare labels ({left_out['rows']:,} rows) left out"
-    table = Table(title=title)
-    table.add_column("system")
-    for metric in METRICS:
-        table.add_column(metric.replace("top_k", f"top-{result['k']}").replace("_", " "), justify="right")
-    systems = result["systems"]
-    best = {metric: max(own[metric]["value"] for own in systems.values()) for metric in METRICS}
-    for name, own in systems.items():
-        cells = [f"{own[m]['value']:.3f} \\[{own[m]['low']:.3f}, {own[m]['high']:.3f}]" for m in METRICS]
-        bold = [own[metric]["value"] == best[metric] for metric in METRICS]
-        table.add_row(name, *[f"[bold]{cell}[/bold]" if top else cell for cell, top in zip(cells, bold, strict=True)])
-    return table
-
-
-def _read(path: Path) -> ibis.Table:
+def _read(connection: ibis.BaseBackend, path: Path) -> ibis.Table:
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] * path.exists()
     if not files:
         raise TfsageError(f"{path}: no such Parquet file, nor a folder of them")
     try:
-        return ibis.duckdb.connect().read_parquet(files)
+        return connection.read_parquet(files)
     except Exception as error:
         raise TfsageError(f"{path}: not Parquet ({str(error).splitlines()[0]})") from None
 

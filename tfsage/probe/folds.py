@@ -18,10 +18,12 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) 
     Returns:
         int64 [n], the fold that a row is tested in.
     """
-    alone = len(np.unique(groups)) == len(groups)
-    kind = StratifiedKFold if alone else StratifiedGroupKFold
+    if len(np.unique(groups)) == len(groups):
+        splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    else:
+        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
     of_row = np.empty(len(labels), np.int64)
-    for fold, (_, test) in enumerate(kind(folds, shuffle=True, random_state=seed).split(labels, labels, groups)):
+    for fold, (_, test) in enumerate(splits):
         of_row[test] = fold
     return of_row
 
