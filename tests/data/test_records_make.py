@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.data.tiny import tiny_config, tiny_shop, write_tables
-from tfsage.data.features import ProductFeatures
+from tfsage.data.features import EntityFeatures
 from tfsage.data.prepare import prepare
 from tfsage.data.prepared import PreparedData
 from tfsage.data.records import choose_reader, make
@@ -24,7 +24,7 @@ def data(tmp_path_factory):
 
 
 def made(data, folder, products=(3, 1, 1, 5)):
-    gather = ProductFeatures(data, ("title",), "image_embeddings", 20, 4)
+    gather = EntityFeatures(data, ("title",), "image_embeddings", 20, 4)
     return open_or_make(folder, lambda: np.array(products), gather, "a stream", {"about": "a test"})
 
 
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_written_is_named(data, tmp_path):
 
 
 def test_auto_is_records_once_the_stores_are_larger_than_a_share_of_memory(data):
-    features = [ProductFeatures(data, (field,), "image_embeddings", 20, 4) for field in ("title", "colors")]
+    features = [EntityFeatures(data, (field,), "image_embeddings", 20, 4) for field in ("title", "colors")]
     stores = [data.tokens, data.images()]
     size = sum(store.values.nbytes + store.offsets.nbytes for store in stores)
     memory = int(size / MEMORY_SHARE)
@@ -85,7 +85,7 @@ def test_auto_is_records_once_the_stores_are_larger_than_a_share_of_memory(data)
     assert choose_reader("store", features, 0) == "store"
     assert choose_reader("records", features, 1 << 60) == "records"
     # Without images only the tokens count.
-    assert choose_reader("auto", [ProductFeatures(data, ("title",))], memory - 2) == "store"
+    assert choose_reader("auto", [EntityFeatures(data, ("title",))], memory - 2) == "store"
 
 
 def test_a_container_has_the_memory_of_its_limit(tmp_path):
