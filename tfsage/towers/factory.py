@@ -14,7 +14,7 @@ from tfsage.towers.product import ItemSageTower
 from tfsage.towers.query import FrozenTower, NgramTower
 from tfsage.towers.unified import UnifiedTower
 
-_TOWERS = {
+TOWERS = {
     "itemsage": ItemSageTower,
     "mlp_concat_mlp": MlpConcatMlpTower,
     "sum": SumTower,
@@ -67,7 +67,7 @@ def build_towers(
             towers[name] = DistilBertTower(section, wordpiece, name=name)
         else:
             reads = name in owners
-            towers[name] = _TOWERS[section.kind](
+            towers[name] = TOWERS[section.kind](
                 section, tokenizer if reads else None, embeddings[owners[name]] if reads else None, name=name
             )
     return towers

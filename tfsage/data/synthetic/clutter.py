@@ -1,0 +1,114 @@
+"""What real catalogs have and the plain synthetic shop has not: listings that nobody buys, images of something else."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tfsage.data.staging import staged_folder
+from tfsage.data.synthetic.shop import write_shop
+from tfsage.parquet import open_parquet
+
+DEALERS = ("bargaindock.example", "overstocklane.example", "clearancehub.example")
+"""Merchants of the copied listings."""
+
+_BATCH = 2048
+_MOST_IMAGES = 20
+_WATERMARK, _SCENE = 0.5, 1.0
+"""How much of an image is what all of its kind have in common; images have length 1."""
+_COPY_NOISE = 0.3
+
+
+def write_cluttered_shop(
+    out: str | Path, products: int, copied: float = 0.5, strays: float = 3.0, seed: int = 1, **sizes: int
+) -> None:
+    """Writes a synthetic shop whose catalog is less tidy, for comparisons that a tidy one cannot decide.
+
+    - Some listings are copied by dealers: the same texts and, with a watermark, the same images, under another
+      merchant. Nobody ever engages with a copy, so that only random negatives can teach to avoid it (ItemSage §3.4:
+      "unengaged products in the catalog will never appear as negative labels").
+    - Among a product's images, at any place, are stray ones that show some other product, in a scene: a product has
+      up to 20 images (ItemSage §3.2), and not all of them tell what it is.
+
+    The truth knows nothing of the copies. The same arguments give the same bytes.
+
+    Args:
+        out: the folder.
+        products: number of products that are no copies.
+        copied: share of them that has a copy.
+        strays: mean number of stray images of a product.
+        seed: decides everything.
+        sizes: the other sizes of `write_shop`.
+
+    Raises:
+        TfsageError: a size that no shop can have, or `out` holds something else.
+    """
+    with staged_folder(out, "products.parquet") as folder, TemporaryDirectory(dir=folder) as scratch:
+        plain = Path(scratch) / "plain"
+        write_shop(plain, products, seed, **sizes)
+        _clutter(plain / "products.parquet", folder / "products.parquet", copied, strays, seed)
+        (plain / "products.parquet").unlink()
+        for path in plain.iterdir():
+            path.rename(folder / path.name)
+
+
+def _clutter(source: Path, target: Path, copied: float, strays: float, seed: int) -> None:
+    file = open_parquet(source)
+    dimension = file.schema_arrow.field("image_embeddings").type.value_type.list_size
+    watermark, scene = _unit(np.random.default_rng([seed, 3]).standard_normal((2, dimension)))
+    with pq.ParquetWriter(target, file.schema_arrow, compression="zstd") as writer:
+        for number, batch in enumerate(file.iter_batches(_BATCH)):
+            rng = np.random.default_rng([seed, 4, number])
+            rows, images, lengths = _with_copies(batch, copied, watermark, rng)
+            images, lengths = _with_strays(images, lengths, strays, scene, rng)
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(images.ravel(), pa.float32()), dimension)
+            offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+            place = rows.schema.get_field_index("image_embeddings")
+            column = pa.ListArray.from_arrays(offsets, vectors).cast(rows.schema.field(place).type)
+            writer.write_table(rows.set_column(place, rows.schema.field(place), column))
+
+
+def _with_copies(
+    batch: pa.RecordBatch, copied: float, watermark: np.ndarray, rng: np.random.Generator
+) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """The rows and their copies; all images, float [total, dimension]; how many each row has."""
+    table = pa.Table.from_batches([batch])
+    images, lengths = _images(batch["image_embeddings"])
+    chosen = np.flatnonzero(rng.random(len(table)) < copied)
+    copies = table.take(chosen)
+    dealers = pa.array(rng.choice(DEALERS, len(chosen)), pa.string())
+    for name, column in (
+        ("product_id", pc.binary_join_element_wise("copy-", copies["product_id"], "")),
+        ("merchant_domain", dealers),
+    ):
+        place = copies.schema.get_field_index(name)
+        copies = copies.set_column(place, copies.schema.field(place), column)
+    starts = np.cumsum(lengths) - lengths
+    taken = _unit(np.concatenate([images[:0], *(images[starts[row] : starts[row] + lengths[row]] for row in chosen)]))
+    noise = rng.standard_normal(taken.shape) * (_COPY_NOISE / np.sqrt(taken.shape[1]))
+    images = np.concatenate([images, _unit(taken + _WATERMARK * watermark + noise)])
+    return pa.concat_tables([table, copies]), images, np.concatenate([lengths, lengths[chosen]])
+
+
+def _with_strays(
+    images: np.ndarray, lengths: np.ndarray, strays: float, scene: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images with stray ones among those of each row, in an order that tells nothing."""
+    extra = np.minimum(rng.geometric(1 / (1 + strays), len(lengths)) - 1, _MOST_IMAGES - lengths)
+    others = images[rng.integers(len(images), size=extra.sum())]
+    both = np.concatenate([images, _unit(others + _SCENE * scene)])
+    row = np.concatenate([np.repeat(np.arange(len(lengths)), lengths), np.repeat(np.arange(len(lengths)), extra)])
+    return both[np.lexsort([rng.random(len(both)), row])], lengths + extra
+
+
+def _images(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    vectors = column.flatten()
+    return vectors.flatten().to_numpy().reshape(len(vectors), -1), lengths
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
