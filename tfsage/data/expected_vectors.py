@@ -1,8 +1,9 @@
 """Which embedding columns a config relies on, and how long it expects their vectors to be."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from tfsage.config import Config, FrozenTowerConfig
+from tfsage.config import Config, FrozenTowerConfig, TowerConfig
 from tfsage.data.schema import TABLE_OF_TYPE
 
 
@@ -14,6 +15,7 @@ class ExpectedVectors(NamedTuple):
         dimension: the length of every vector.
         who: the place in the config that says so.
         optional: whether the table may have none of the columns.
+        instead: other tables that may have one of the columns in its stead: those of a tower that embeds them too.
     """
 
     table: str
@@ -21,16 +23,19 @@ class ExpectedVectors(NamedTuple):
     dimension: int
     who: str
     optional: bool = False
+    instead: tuple[str, ...] = ()
 
 
 def expected_vectors(config: Config) -> list[ExpectedVectors]:
-    """What product towers with images and tasks with frozen query towers need from the tables."""
+    """What towers with images and embeddings and tasks with frozen query towers need from the tables."""
     expected = []
     for name, tower in config.towers.items():
-        images = getattr(tower, "images", None)
-        if images is not None:
-            who = f"towers.{name}.images"
-            expected.append(ExpectedVectors("products", (images.column,), images.dimension, who, images.optional))
+        types = sorted({task.entity_type for task in config.tasks if task.candidate_tower == name}) or ["product"]
+        tables = [TABLE_OF_TYPE[kind] for kind in types]
+        for column, dimension, who, optional in _columns(f"towers.{name}", tower):
+            for table in tables:
+                others = tuple(other for other in tables if other != table)
+                expected.append(ExpectedVectors(table, (column,), dimension, who, optional, others))
     for task in config.tasks:
         tower = config.towers[task.query_tower]
         if task.source == "engagements" and isinstance(tower, FrozenTowerConfig):
@@ -43,3 +48,11 @@ def expected_vectors(config: Config) -> list[ExpectedVectors]:
             table = TABLE_OF_TYPE[task.query_type]
             expected.append(ExpectedVectors(table, columns[task.query_type], tower.input_dimension, who))
     return expected
+
+
+def _columns(who: str, tower: TowerConfig) -> Iterator[tuple[str, int, str, bool]]:
+    """The embedding columns of a tower: name, dimension, who asks for it, and whether tables may be without."""
+    if (images := getattr(tower, "images", None)) is not None:
+        yield images.column, images.dimension, f"{who}.images", images.optional
+    for each in getattr(tower, "embeddings", ()):
+        yield each.column, each.dimension, f"{who}.embeddings", False

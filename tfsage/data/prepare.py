@@ -88,7 +88,7 @@ class _Preparation:
 
     def _check_contents(self) -> None:
         lengths: dict[str, dict[str, int]] = {name: {} for name in self._sources}
-        for table, columns, length, _who, _optional in expected_vectors(self._config):
+        for table, columns, length, *_who in expected_vectors(self._config):
             if table in self._sources:
                 known = self._sources[table].columns
                 lengths[table] |= {column: length for column in columns if column in known}

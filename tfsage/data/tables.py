@@ -109,8 +109,9 @@ def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str
         source = _open(name, files, problems)
         if source is not None:
             sources[name] = source
-    for name, columns, _length, who, optional in expected:
-        if name in sources and not optional and not any(column in sources[name].columns for column in columns):
+    for name, columns, _length, who, optional, instead in expected:
+        known = {column for table in (name, *instead) if table in sources for column in sources[table].columns}
+        if name in sources and not optional and not known & set(columns):
             problems.append(
                 f"{name}: no column {' or '.join(columns)}, which {who} needs; add it, or change the config"
             )
