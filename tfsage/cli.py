@@ -58,11 +58,12 @@ def synth(
     products: Annotated[int, typer.Option("--products", min=1, help="How many products the shop sells.")],
     out: Out,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same shop.")] = 1,
+    days: Annotated[int, typer.Option("--days", min=1, help="How many days of engagement there are.")] = 90,
 ) -> None:
     """Write a synthetic shop, whose true relevance is known, as Parquet tables."""
     from tfsage.data.synthetic import write_shop
 
-    write_shop(out, products=products, seed=seed)
+    write_shop(out, products=products, seed=seed, days=days)
     _done(f"tables in {out}")
 
 
@@ -193,7 +194,7 @@ def probe(
     folds: Annotated[int, typer.Option("--folds", min=2, help="Of the cross-validation.")] = 5,
 ) -> None:
     """Classify by frozen embeddings, linear and MLP, cross-validated, beside baselines."""
-    from tfsage.probe.files import probe_files, probe_table
+    from tfsage.probe import probe_files, probe_table
 
     result = probe_files(embeddings, labels, label, out, text, groups, folds)
     console.print(probe_table(result))

@@ -4,11 +4,13 @@ import re
 from collections import Counter
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from tfsage.config import TEXT_FIELDS
 from tfsage.data.synthetic import write_shop
+from tfsage.data.synthetic.words import SHAPES
 from tfsage.errors import TfsageError
 from tfsage.files import checksums
 
@@ -45,6 +47,8 @@ def truth(folder):
 def engaged(folder):
     """Query rows, product rows and counts of each surface."""
     table = read(folder, "engagements")
+    # Of all engagements those of Closeup and of text queries, in any language, with products.
+    table = table.filter(pc.equal(table["entity_type"], "product"))
     surface = np.array(table["surface"].to_pylist())
     number = {name: np.array([int(re.sub(r"\D", "", value)) for value in table[name].to_pylist()]) for name in IDS}
     return {
@@ -59,9 +63,35 @@ IDS = ("query_id", "entity_id")
 def test_the_tables_have_the_sizes_asked_for(tmp_path):
     write_shop(tmp_path / "shop", products=60, seed=1, queries=30, pins=20, engagements=500)
     shop = tmp_path / "shop"
-    assert [read(shop, name).num_rows for name in ("products", "queries", "pins")] == [60, 30, 20]
-    assert sum(read(shop, "engagements")["count"].to_pylist()) == 500
-    assert set(read(shop, "products").schema.names) == {"product_id", "image_embeddings", *TEXT_FIELDS}
+    assert [read(shop, name).num_rows for name in ("products", "pins")] == [60, 20]
+    languages = read(shop, "queries")["language"].to_pylist()
+    assert languages[:30] == ["en"] * 30 and set(languages[30:]) == {"es", "de"} and len(languages) <= 36
+    assert sum(count_of(shop, "closeup", "pin", "product").values()) == 250
+    english = {f"q{row}" for row in range(30)}
+    asked = count_of(shop, "search", "query", "product")
+    assert sum(count for query, count in asked.items() if query in english) == 250
+    assert set(read(shop, "products").schema.names) == {"product_id", "image_embeddings", "captions", *TEXT_FIELDS}
+
+
+def count_of(shop, *kinds: str) -> Counter:
+    """Engagements by query, of one surface, type of query and type of entity."""
+    counted = Counter()
+    for row in read(shop, "engagements").to_pylist():
+        if (row["surface"], row["query_type"], row["entity_type"]) == kinds:
+            counted[row["query_id"]] += row["count"]
+    return counted
+
+
+def test_more_of_one_thing_leaves_the_others_as_they_are(tmp_path):
+    """What a shop of the same seed had before it sold to more people stays, row by row."""
+    write_shop(tmp_path / "few", 40, seed=1, pins=20, engagements=300)
+    write_shop(tmp_path / "many", 40, seed=1, pins=20, engagements=300, days=60)
+    for name in ("products", "pins", "queries", "truth/truth"):
+        assert read(tmp_path / "few", name).equals(read(tmp_path / "many", name))
+    board = ["board_id", "title", "entity_id"]
+    assert read(tmp_path / "few", "boards").select(board).equals(read(tmp_path / "many", "boards").select(board))
+    days = pc.min_max(read(tmp_path / "many", "engagements")["timestamp"]).as_py()
+    assert (days["max"] - days["min"]).days < 60
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
@@ -112,6 +142,7 @@ def test_each_query_has_a_handful_of_products(engaged):
 
 def test_shopping_actions_are_thirty_times_rarer(folder):
     table = read(folder, "engagements")
+    table = table.filter(pc.equal(table["surface"], "closeup"))
     counts = Counter()
     for action, count in zip(table["action"].to_pylist(), table["count"].to_pylist(), strict=True):
         counts[action] += count
@@ -143,6 +174,81 @@ def test_the_two_frozen_spaces_are_incompatible(folder, truth):
             (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)], among[np.triu_indices(len(vectors), 1)]
         )
         assert within[0, 1] > 0.4
+
+
+def test_people_find_pins_and_related_queries_that_are_relevant(folder, truth):
+    rows = [row for row in read(folder, "engagements").to_pylist() if row["entity_type"] != "product"]
+    assert {row["surface"] for row in rows} == {"search"} and {row["query_type"] for row in rows} == {"query"}
+    assert {(row["entity_type"], row["action"]) for row in rows} == {
+        ("pin", "save"),
+        ("pin", "long_click"),
+        ("query", "click"),
+    }
+    languages = read(folder, "queries")["language"].to_pylist()
+    for kind, most in (("pin", 0.05), ("query", 0.1)):
+        found = [row for row in rows if row["entity_type"] == kind]
+        query, entity = (np.array([int(re.sub(r"\D", "", row[name])) for row in found]) for name in IDS)
+        similarity = truth["latent"]["query"] @ truth["latent"][kind].T
+        better = (similarity[query] > similarity[query, entity][:, None]).mean(axis=1)
+        assert better.mean() < most, kind
+        if kind == "query":
+            assert (query != entity).all()
+            assert all(languages[one] == languages[other] for one, other in zip(query, entity, strict=True))
+
+
+def test_people_buy_in_other_shops_too(folder):
+    rows = [row for row in read(folder, "engagements").to_pylist() if row["surface"] == "offsite"]
+    assert {(row["query_type"], row["entity_type"]) for row in rows} == {("query", "product")}
+    assert {row["action"] for row in rows} == {"add_to_cart", "checkout"}
+
+
+def test_a_query_in_another_language_asks_for_what_an_english_one_asks_for(folder, truth):
+    queries = read(folder, "queries")
+    languages = np.array(queries["language"].to_pylist())
+    latent = truth["latent"]["query"]
+    assert (languages[:PRODUCTS] == "en").all() and (languages[PRODUCTS:] != "en").all()
+    alike = latent[languages != "en"] @ latent[languages == "en"].T
+    np.testing.assert_allclose(alike.max(axis=1), 1.0, atol=1e-5)
+    texts = queries["text"].to_pylist()
+    assert len(set(texts)) == len(texts)
+    spanish = " ".join(text for text, language in zip(texts, languages, strict=True) if language == "es")
+    german = " ".join(text for text, language in zip(texts, languages, strict=True) if language == "de")
+    assert "escritorio" in spanish and "para" in spanish and "schreibtisch" in german and "für" in german
+
+
+def test_three_pins_in_ten_have_no_text_of_their_own(folder):
+    pins = read(folder, "pins").to_pylist()
+    silent = np.mean([pin["title"] is None and pin["description"] is None for pin in pins])
+    assert silent == pytest.approx(0.3, abs=4 * np.sqrt(0.3 * 0.7 / len(pins)))
+    assert 0.2 < np.mean([pin["description"] is not None for pin in pins]) < 0.5
+    assert all(pin["captions"] for pin in pins)
+
+
+def test_captions_tell_of_shapes_which_no_other_text_does_and_are_wrong_at_times(folder, truth):
+    products = read(folder, "products")
+    said = [caption[0].split() for caption in products["captions"].to_pylist()]
+    latent = truth["latent"]["product"]
+    spoken = [next((shape for shape in SHAPES if shape in words), None) for words in said]
+    known = np.array([shape is not None for shape in spoken])
+    assert 0.7 < known.mean() < 0.9
+    names = np.array([shape or "" for shape in spoken])
+    centers = {shape: latent[names == shape].mean(axis=0) for shape in SHAPES}
+    # Whose captions speak of the same shape are alike in truth, which captions at random would not bring about.
+    mean = latent.mean(axis=0)
+    right = np.mean([(latent[row] - mean) @ (centers[names[row]] - mean) > 0 for row in np.flatnonzero(known)])
+    assert 0.75 < right < 1.0
+    texts = " ".join(" ".join(map(str, row.values())) for row in products.select(list(TEXT_FIELDS)).to_pylist()).lower()
+    assert "scalloped" not in texts and "slender" not in texts
+
+
+def test_boards_hold_products_and_pins_under_telling_and_generic_titles(folder):
+    boards = read(folder, "boards").to_pylist()
+    for kind, letters in (("product", "p"), ("pin", "pin")):
+        titles = Counter(row["title"] for row in boards if row["entity_type"] == kind)
+        assert titles["Home"] and len(titles) > 50
+        assert all(re.fullmatch(rf"{letters}\d+", row["entity_id"]) for row in boards if row["entity_type"] == kind)
+    sizes = Counter(row["board_id"] for row in boards)
+    assert max(sizes.values()) == 10 and len({(row["board_id"], row["title"]) for row in boards}) == len(sizes)
 
 
 def test_titles_are_compositional_and_not_trivially_unique(folder):
@@ -179,7 +285,7 @@ def test_each_modality_tells_what_the_other_does_not(folder, truth):
 
 
 def test_a_shop_has_what_the_demo_searches_for(folder):
-    queries = read(folder, "queries")["text"].to_pylist()
+    queries = read(folder, "queries")["text"].to_pylist()[:PRODUCTS]
     lengths = {len(query.split()) for query in queries}
     assert len(set(queries)) == PRODUCTS and {1, 2, 3, 4, 5} <= lengths
     titles = " | ".join(read(folder, "products")["title"].to_pylist()).lower()

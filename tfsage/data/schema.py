@@ -111,9 +111,9 @@ TABLES = {
         }
     ),
 }
-"""Every table, in the order in which they are checked. `engagements.count` is 1 where the column is absent; a
-`queries` table without `query_id` uses the text itself as the id; a row of `boards` without `entity_type` means whatever
-has its id."""
+"""Every table, in the order in which they are checked. `engagements.count` is 1 where the column is absent. A `queries`
+table without `query_id` uses the text itself as the id. A row of `boards` without `entity_type` is about whatever has
+its id."""
 
 REQUIRED_TABLES = ("products", "engagements")
 TABLE_OF_TYPE = {"product": "products", "pin": "pins", "query": "queries"}

@@ -91,25 +91,31 @@ class Concepts:
             blocks.append(self._points[name][values[name]] * scale[:, None].astype(np.float32))
         return np.concatenate(blocks, axis=1)
 
-    def similarity(self, queries: dict[str, np.ndarray], products: dict[str, np.ndarray]) -> np.ndarray:
+    def similarity(self, queries: dict[str, np.ndarray], candidates: dict[str, np.ndarray]) -> np.ndarray:
         """Cosine of each query's latent vector with those of its own candidates.
 
         Args:
             queries: int [n] by attribute; at least one attribute of each query is present.
-            products: int [n, m] by attribute, all present.
+            candidates: int [n, m] by attribute, likewise.
 
         Returns:
             float32 [n, m].
         """
-        total = np.zeros(products["category"].shape, np.float32)
-        squared_norm = np.zeros(len(total), np.float32)
+        total = np.zeros(candidates["category"].shape, np.float32)
         for name, attribute in ATTRIBUTES.items():
             alike = self._points[name] @ self._points[name].T
             present = (queries[name] != ABSENT).astype(np.float32) * np.float32(attribute.weight**2)
-            total += alike[queries[name][:, None], products[name]] * present[:, None]
-            squared_norm += present
-        product_norm = np.sqrt(sum(attribute.weight**2 for attribute in ATTRIBUTES.values()))
-        return total / (np.sqrt(squared_norm)[:, None] * np.float32(product_norm))
+            both = present[:, None] * (candidates[name] != ABSENT)
+            total += alike[queries[name][:, None], candidates[name]] * both
+        return total / (_norm(queries)[:, None] * _norm(candidates))
+
+
+def _norm(values: dict[str, np.ndarray]) -> np.ndarray:
+    """The length of latent vectors: float32, of the shape of each attribute."""
+    squared = np.zeros(values["category"].shape, np.float32)
+    for name, attribute in ATTRIBUTES.items():
+        squared += (values[name] != ABSENT).astype(np.float32) * np.float32(attribute.weight**2)
+    return np.sqrt(squared)
 
 
 def draw_products(count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
