@@ -11,6 +11,7 @@ from tfsage.config import DistilBertTowerConfig
 from tfsage.errors import TfsageError
 from tfsage.towers.base import Tower
 from tfsage.towers.normalize import l2_normalize
+from tfsage.towers.packed import encode_cls
 
 _SPECIAL_TOKENS = 2
 
@@ -19,8 +20,9 @@ class DistilBertTower(Tower):
     """WordPiece tokens through DistilBERT; the output at [CLS] through one linear map; L2.
 
     The tokenizer is part of the graph. A batch is as long as its longest query, at most `max_length` tokens with
-    [CLS] and [SEP]; what is longer is cut. Dropout draws from `dropout_generators`, which a training sets anew in
-    every step, so that a resumed one goes on with the same masks.
+    [CLS] and [SEP]; what is longer is cut. Next to nothing is computed for padding (`tfsage.towers.packed`). Dropout
+    draws from `dropout_generators`, which a training sets anew in every step, so that a resumed one goes on with the
+    same masks.
 
     Args:
         config: its section of the config.
@@ -69,10 +71,7 @@ class DistilBertTower(Tower):
         }
 
     def call(self, features, training=False):
-        outputs = self.backbone(
-            {"token_ids": features["token_ids"], "padding_mask": features["padding_mask"]}, training=training
-        )
-        return l2_normalize(self.projection(outputs[:, 0]))
+        return l2_normalize(self.projection(encode_cls(self.backbone, features, training)))
 
 
 def _dense(tokens: tf.RaggedTensor, padding: int) -> tf.Tensor:
