@@ -59,7 +59,7 @@ def main(
     known = known.take([place[product] for product in table["product_id"].to_pylist()])
     groups = _same_title_or_picture(titles, known["image_md5"].to_pylist())
     for label in LABELS:
-        file = run / f"probe_{label}.json"
+        file = run / f"probe_{label}_{len(table)}.json"
         if not file.exists():
             result = cross_validate(embeddings, known[label].to_pylist(), titles, groups, folds)
             write_text(file, json.dumps({"label": label, **result}, indent=1) + "\n")

@@ -201,21 +201,73 @@ def probe(
     _done(f"results in {out}")
 
 
-@app.command(epilog="Example: tfsage serve --root bundles")
+@app.command(
+    epilog="Example: tfsage serve --root bundles",
+    # TensorFlow Serving writes its flags with underscores.
+    context_settings={"token_normalize_func": lambda word: word.replace("_", "-")},
+)
 def serve(
-    root: Root,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="Folder of published bundles; with a model config it is found at /models/bundle."),
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    grpc_port: Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="0 takes a free port.")] = 8500,
-    rest_port: Annotated[int, typer.Option("--rest-port", min=0, max=65535, help="0 takes a free port.")] = 8501,
+    grpc_port: Annotated[
+        int, typer.Option("--grpc-port", "--port", min=0, max=65535, help="0 takes a free port.")
+    ] = 8500,
+    rest_port: Annotated[
+        int, typer.Option("--rest-port", "--rest-api-port", min=0, max=65535, help="0 takes a free port.")
+    ] = 8501,
+    model_config_file: Annotated[
+        Path | None, typer.Option(help="ModelServerConfig: models, version policies, labels.")
+    ] = None,
+    model_config_file_poll_wait_seconds: Annotated[
+        float, typer.Option(min=0, help="How often that file is read again; 0 for never.")
+    ] = 0,
+    file_system_poll_wait_seconds: Annotated[
+        float, typer.Option(min=0, help="How often new versions are looked for; 0 for never.")
+    ] = 1,
+    allow_version_labels_for_unavailable_models: Annotated[
+        bool, typer.Option("--allow-version-labels-for-unavailable-models", help="For labels in the first config.")
+    ] = False,
+    enable_batching: Annotated[
+        bool, typer.Option("--enable-batching", help="Run requests together that wait at the same time.")
+    ] = False,
+    batching_parameters_file: Annotated[Path | None, typer.Option(help="BatchingParameters.")] = None,
+    monitoring_config_file: Annotated[Path | None, typer.Option(help="MonitoringConfig: metrics over REST.")] = None,
+    ssl_config_file: Annotated[Path | None, typer.Option(help="SSLConfig: TLS of the gRPC port.")] = None,
+    tensorflow_session_config_file: Annotated[
+        Path | None, typer.Option(help="ConfigProto of every model's session.")
+    ] = None,
+    grpc_max_threads: Annotated[int, typer.Option(min=1, help="gRPC calls that are worked on at once.")] = 64,
+    rest_api_timeout_in_ms: Annotated[int, typer.Option(min=1, help="Longest time for a call over REST.")] = 30_000,
 ) -> None:
-    """Serve the published bundle's towers as TensorFlow Serving would (for development)."""
-    _require_published(root)
+    """Serve the published bundle's towers as TensorFlow Serving would (for development).
+
+    Options have the names of tensorflow_model_server's flags, which may also be written with underscores.
+    """
+    if root is not None:
+        _require_published(root)
     from tfsage.quiet import quiet_tensorflow
 
     quiet_tensorflow()
-    from tfsage.serving.server import serve as serve_bundle
+    from tfsage.serving.flags import Flags
+    from tfsage.serving.server import serve as serve_models
 
-    serve_bundle(root, grpc_port=grpc_port, rest_port=rest_port, host=host)
+    flags = Flags(
+        model_config_file=model_config_file,
+        model_config_file_poll_wait_seconds=model_config_file_poll_wait_seconds,
+        file_system_poll_wait_seconds=file_system_poll_wait_seconds,
+        allow_version_labels_for_unavailable_models=allow_version_labels_for_unavailable_models,
+        enable_batching=enable_batching,
+        batching_parameters_file=batching_parameters_file,
+        monitoring_config_file=monitoring_config_file,
+        ssl_config_file=ssl_config_file,
+        tensorflow_session_config_file=tensorflow_session_config_file,
+        grpc_max_threads=grpc_max_threads,
+        rest_api_timeout_in_ms=rest_api_timeout_in_ms,
+    )
+    serve_models(root, flags, grpc_port=grpc_port, rest_port=rest_port, host=host)
 
 
 @app.command(epilog='Example: tfsage search --root bundles "mid century walnut desk" -k 10')
