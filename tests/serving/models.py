@@ -1,16 +1,26 @@
 """Tiny SavedModels and a small published bundle, for the tests of serving."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from tfsage.bundle import Bundle, Canaries, IndexSummary, Manifest, ProductCanaries, point_current
+from tfsage.bundle import (
+    Bundle,
+    Canaries,
+    IndexSummary,
+    Manifest,
+    ProductCanaries,
+    embeddings_schema,
+    point_current,
+)
 from tfsage.index import build_index
 from tfsage.serving.client import embed_request
 from tfsage.serving.warmup import write_warmup_requests
@@ -77,19 +87,20 @@ def embed(tower: TinyTower, **texts: list[str]) -> np.ndarray:
     return tower.serve(**{name: tf.constant(values, tf.string) for name, values in texts.items()})["embedding"].numpy()
 
 
-def write_bundle(root: Path, seed: int, *, kind: str = "numpy") -> Bundle:
-    """Publishes a bundle of the tiny towers over `TITLES` below `root`; another seed is another space."""
+def write_bundle(root: Path, seed: int, *, kind: str = "numpy", titles: Sequence[str] = TITLES) -> Bundle:
+    """Publishes a bundle of the tiny towers over `titles` below `root`; another seed is another space."""
     space_id = hashlib.sha256(str(seed).encode()).hexdigest()[:12]
     folder = root / space_id
     query, product = TinyTower(("query",), seed), TinyTower(("title", "brand"), seed)
     query.save(folder / "query_tower" / "1")
     product.save(folder / "product_tower" / "1")
     write_warmup_requests(folder / "query_tower" / "1", [embed_request([""]), embed_request(["oak", "desk"])])
-    vectors = embed(product, title=list(TITLES), brand=[""] * len(TITLES))
-    id_map = pa.table({"product_id": [f"p{row}" for row in range(len(TITLES))], "title": list(TITLES)})
+    vectors = embed(product, title=list(titles), brand=[""] * len(titles))
+    id_map = pa.table({"product_id": [f"p{row}" for row in range(len(titles))], "title": list(titles)})
     report = build_index(
         vectors, folder / "index", 0.9, {"product": vectors}, space_id=space_id, id_map=id_map, kind=kind
     )
+    _write_embeddings(folder / "embeddings", id_map, vectors, space_id)
     manifest = Manifest(
         space_id=space_id,
         dimension=DIMENSION,
@@ -101,12 +112,20 @@ def write_bundle(root: Path, seed: int, *, kind: str = "numpy") -> Bundle:
         query_tower=True,
         canaries=Canaries(queries=CANARIES, vectors=embed(query, query=CANARIES).tolist()),
         product_canaries=ProductCanaries(inputs={}, vectors=[]),
-        products=len(TITLES),
+        products=len(titles),
         index=IndexSummary.of(report, tuned_on="its own vectors"),
     )
     bundle = Bundle(folder, manifest).update()
     point_current(root, folder.name)
     return bundle
+
+
+def _write_embeddings(folder: Path, id_map: pa.Table, vectors: np.ndarray, space_id: str) -> None:
+    schema = embeddings_schema(id_map.schema.field("product_id").type, DIMENSION).with_metadata({"space_id": space_id})
+    embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIMENSION)
+    columns = [id_map["product_id"], id_map["title"], embedding, pa.repeat(space_id, len(id_map))]
+    folder.mkdir()
+    pq.write_table(pa.table(columns, schema=schema), folder / "part-00000.parquet")
 
 
 def predict_request(
