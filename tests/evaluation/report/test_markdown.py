@@ -12,8 +12,8 @@ def test_the_card_has_headline_strata_hubness_alarms_and_serving():
     text = "\n".join(lines)
     assert "| search_click | 0.620 [0.600, 0.640] | 0.650 [0.630, 0.670] |" in text
     assert "| popularity decile | decile 1 | 100 | 10.0 % | 0.372 [0.352, 0.392] |" in text
-    assert "|  | engaged products | 5.7 % |" in text
-    assert "|  | index (scann_tree) | 0.583 [0.563, 0.603] | -0.017 [-0.019, -0.015] | 98.3 % |" in text
+    assert "| closeup_checkout | engaged products | 5.7 % |" in text
+    assert "| search_click | index (scann_tree) | 0.583 [0.563, 0.603] | -0.017 [-0.019, -0.015] | 98.3 % |" in text
     assert "ndcg@10" in text
     assert lines[-1].startswith(
         "95 % intervals by bootstrap over queries (1,000 draws); test pairs; 20,000 distractors"

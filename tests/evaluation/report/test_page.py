@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if "style" not in self.open:
-            self.text += data
+            self.text += re.sub(r"\n\s*", "", data)
 
 
 @pytest.fixture(scope="module")

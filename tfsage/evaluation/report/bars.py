@@ -16,7 +16,7 @@ from tfsage.evaluation.report.axes import (
     tick_labels,
 )
 
-_ROW, _AXIS, _INSET = 32, 18, 8
+_ROW, _AXIS, _INSET = 32, 18, 5
 _BETTER, _WORSE, _UNDECIDED = 2, 4, 7
 
 

@@ -19,11 +19,12 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """caption, and the rows below the columns; the first cell of a row names it (empty: as the row above)."""
+    """caption, and the rows below the columns. The first `names` cells of a row are words that name it."""
 
     caption: str
     columns: list[str]
     rows: list[list[Cell]]
+    names: int = 1
 
 
 def headline_tables(metrics: Mapping) -> list[Table]:
@@ -43,12 +44,10 @@ def difference_table(metrics: Mapping) -> Table:
     """Model and fusion minus every other system, paired, for every headline metric."""
     shown, rows = headline_metrics(metrics), []
     for name, task in metrics["tasks"].items():
-        first = True
         for system, other, differences in comparisons(task):
             cells = [_difference(differences.get(metric)) for metric in shown]
-            rows.append([Cell(name if first else ""), Cell(f"{system_name(system)} − {system_name(other)}"), *cells])
-            first = False
-    return Table("Differences, paired over the same queries", ["task", "difference", *shown], rows)
+            rows.append([Cell(name), Cell(f"{system_name(system)} − {system_name(other)}"), *cells])
+    return Table("Differences, paired over the same queries", ["task", "difference", *shown], rows, 2)
 
 
 def comparisons(task: Mapping) -> list[tuple[str, str, Mapping]]:
@@ -73,13 +72,13 @@ def strata_tables(metrics: Mapping) -> list[Table]:
         ]
         rows = []
         for stratum, groups in strata.items():
-            for place, group in enumerate(groups):
+            for group in groups:
                 cells = [_measured(group.get(system, {}), metric, system == MODEL) for system in systems]
                 counts = [Cell(f"{group['pairs']:,}"), Cell(_share(group.get("share")))]
-                rows.append([Cell("" if place else stratum_name(stratum)), Cell(group["group"]), *counts, *cells])
+                rows.append([Cell(stratum_name(stratum)), Cell(group["group"]), *counts, *cells])
         if rows:
             columns = ["stratum", "group", "pairs", "share", *map(system_name, systems)]
-            tables.append(Table(f"{name}: {metric} by stratum", columns, rows))
+            tables.append(Table(f"{name}: {metric} by stratum", columns, rows, 2))
     return tables
 
 
@@ -93,20 +92,19 @@ def hubness_table(metrics: Mapping) -> Table:
     columns = ["task", "lists of", "largest share", "in > 10 %", "in > 1 %", "skewness", "Gini", "coverage"]
     rows = []
     for name, task in metrics["tasks"].items():
-        found = [(key, label) for key, label in _HUBNESS if key in task.get("hubness", {})]
-        for place, (key, label) in enumerate(found):
+        for key, label in ((key, label) for key, label in _HUBNESS if key in task.get("hubness", {})):
             hub = task["hubness"][key]
             numbers = [f"{hub['above_10_percent']:,}", f"{hub['above_1_percent']:,}", f"{hub['skewness']:.2f}"]
             numbers += [f"{hub['gini']:.3f}", _share(hub["coverage"]), f"{hub['expected_frequency']:,.1f}"]
             rows.append(
                 [
-                    Cell("" if place else name),
+                    Cell(name),
                     Cell(label, own=key == MODEL),
                     Cell(_share(hub["max_share"])),
                     *map(Cell, numbers),
                 ]
             )
-    return Table("Hubness", [*columns, "expected frequency"], rows)
+    return Table("Hubness", [*columns, "expected frequency"], rows, 2)
 
 
 def graded_table(metrics: Mapping) -> Table | None:
@@ -115,25 +113,23 @@ def graded_table(metrics: Mapping) -> Table | None:
     for name, task in metrics["tasks"].items():
         graded = task.get("graded") or {}
         names = dict.fromkeys(metric for values in graded.values() for metric in values)
-        for place, metric in enumerate(names):
+        for metric in names:
             cells = [_measured(graded.get(system, {}), metric, system == MODEL) for system in systems]
-            rows.append([Cell("" if place else name), Cell(metric), *cells])
-    return Table("Graded relevance", ["task", "metric", *map(system_name, systems)], rows) if rows else None
+            rows.append([Cell(name), Cell(metric), *cells])
+    return Table("Graded relevance", ["task", "metric", *map(system_name, systems)], rows, 2) if rows else None
 
 
 def ties_table(metrics: Mapping) -> Table | None:
     """The median rank and the first recall when every tie is lost and when every tie is won."""
     metric, rows = first_recall(metrics), []
     for name, task in metrics["tasks"].items():
-        for place, (system, ranks) in enumerate((task.get("ranks") or {}).items()):
+        for system, ranks in (task.get("ranks") or {}).items():
             medians = [f"{ranks[f'median_{which}']:,.6g}" for which in ("minimum", "expected", "maximum")]
             recalls = [_fixed(ranks.get(f"{metric}_{which}")) for which in ("maximum", "minimum")]
             cells = [*medians, _share(ranks["tied"]), *recalls]
-            rows.append(
-                [Cell("" if place else name), Cell(system_name(system), own=system == MODEL), *map(Cell, cells)]
-            )
+            rows.append([Cell(name), Cell(system_name(system), own=system == MODEL), *map(Cell, cells)])
     columns = ["task", "system", "median rank, ties won", "in expectation", "ties lost", "pairs with a tie"]
-    return Table("Ranks under ties", [*columns, f"{metric}, ties lost", "ties won"], rows) if rows else None
+    return Table("Ranks under ties", [*columns, f"{metric}, ties lost", "ties won"], rows, 2) if rows else None
 
 
 def serving_table(serving: Mapping | None) -> Table | None:
@@ -141,13 +137,13 @@ def serving_table(serving: Mapping | None) -> Table | None:
     rows = []
     for name, steps in (serving or {}).get("tasks", {}).items():
         k = serving["k"][0]
-        for place, step in enumerate(steps):
+        for step in steps:
             lost = step.get(f"lost@{k}")
             overlap = step.get(f"overlap@{k}")
             cells = [_measured(step, f"recall@{k}", False), _difference(lost, mark=False)]
-            rows.append([Cell("" if place else name), Cell(step["step"]), *cells, Cell(_share(overlap))])
+            rows.append([Cell(name), Cell(step["step"]), *cells, Cell(_share(overlap))])
     columns = ["task", "step", "recall", "lost by this step", "exact top kept"]
-    return Table(f"Loss of serving, at k = {serving['k'][0]}", columns, rows) if rows else None
+    return Table(f"Loss of serving, at k = {serving['k'][0]}", columns, rows, 2) if rows else None
 
 
 def index_table(index: Mapping | None) -> Table | None:
@@ -172,7 +168,8 @@ def data_tables(report: Mapping) -> list[Table]:
         if _is_records(records):
             columns = list(dict.fromkeys(key for record in records for key in record))
             rows = [[Cell(_plain(record.get(key, ""))) for key in columns] for record in records]
-            tables.append(Table(name, columns, rows))
+            words = [bool(records) and isinstance(records[0].get(key, ""), str) for key in columns]
+            tables.append(Table(name, columns, rows, (*words, False).index(False)))
     return tables
 
 
