@@ -1,0 +1,202 @@
+"""From a request to a page of hits, on one loaded bundle."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from tfsage.errors import TfsageError
+from tfsage.retrieval import home
+from tfsage.retrieval.loaded import Loaded
+from tfsage.retrieval.pages import MOST_SHOWN, Cursor, digest, resume
+from tfsage.retrieval.problems import Problem
+from tfsage.retrieval.schema import (
+    Answer,
+    Entity,
+    Hit,
+    HomeCluster,
+    HomeRequest,
+    Place,
+    Range,
+    Request,
+    SearchRequest,
+    SimilarRequest,
+    Why,
+)
+from tfsage.serving.query_text import check_query
+
+_DAY = 86_400.0
+
+
+class Found(NamedTuple):
+    """Hits before they are described: rows, scores, and of each where it comes from."""
+
+    rows: np.ndarray
+    scores: np.ndarray
+    sources: list[dict[str, Place]]
+    way: str
+
+
+class Scope(NamedTuple):
+    """Which products may be hits: bool [count] or None for all, rows to leave out, and how many of those were shown."""
+
+    allowed: np.ndarray | None
+    excluded: np.ndarray
+    shown: np.ndarray
+
+
+def search(loaded: Loaded, request: SearchRequest) -> Answer:
+    """Products for a text.
+
+    Raises:
+        Problem: the request does not fit the bundle.
+        TfsageError: the model server does not answer, or not in the bundle's space.
+    """
+    started = time.perf_counter()
+    try:
+        check_query(request.query)
+    except TfsageError as error:
+        raise Problem(422, str(error)) from None
+    scope = _scope(loaded, request)
+    if request.hybrid and loaded.hybrid is None:
+        raise Problem(400, "hybrid: this service was started without it; start it with --hybrid")
+    embedded = loaded.client.lookup([request.query])
+    embedding_took = time.perf_counter() - started
+    if request.hybrid:
+        found = _hybrid(loaded, request, embedded.vectors[0], scope)
+    else:
+        found = _nearest(loaded, embedded.vectors[0], request.k, scope)
+    return _answer(loaded, request, scope, found, started, embedding_took, "hit" if embedded.cached[0] else "miss")
+
+
+def similar(loaded: Loaded, request: SimilarRequest) -> Answer:
+    """Products similar to one product, pin or vector. Raises as `search`."""
+    started = time.perf_counter()
+    row, vector = _resolve(loaded, request)
+    scope = _scope(loaded, request, () if row is None else (row,))
+    return _answer(loaded, request, scope, _nearest(loaded, vector, request.k, scope), started)
+
+
+def home_products(loaded: Loaded, request: HomeRequest) -> Answer:
+    """Products for an activity: those nearest to the medoids of sampled clusters, in turns. Raises as `search`."""
+    started = time.perf_counter()
+    resolved = [_resolve(loaded, item) for item in request.activity]
+    scope = _scope(loaded, request, [row for row, _ in resolved if row is not None])
+    now = time.time() if request.now is None else request.now
+    ages = np.array([max(0.0, now - item.timestamp) / _DAY for item in request.activity])
+    vectors = np.stack([vector for _, vector in resolved])
+    clusters = home.sample_clusters(home.find_clusters(vectors, ages), request.clusters, request.seed)
+    # Each cluster may have to give the whole page, when the others find the very same products.
+    rankings = [loaded.searcher.nearest(vectors[c.medoid], request.k, scope.allowed, scope.excluded) for c in clusters]
+    merged = home.interleave([(rows, scores) for rows, scores, _ in rankings], request.k)
+    found = Found(
+        np.array([hit.row for hit in merged], np.int64),
+        np.array([hit.score for hit in merged]),
+        [{f"cluster {hit.ranking + 1}": Place(rank=hit.rank, score=hit.score)} for hit in merged],
+        "exact" if any(way == "exact" for *_, way in rankings) else "index",
+    )
+    answer = _answer(loaded, request, scope, found, started)
+    answer.clusters = [
+        HomeCluster(members=c.members.tolist(), medoid=c.medoid, importance=c.importance) for c in clusters
+    ]
+    return answer
+
+
+def _resolve(loaded: Loaded, entity: Entity) -> tuple[int | None, np.ndarray]:
+    """The row, where it is a product, and the unit vector, float32 [dimension], of a product, pin or vector."""
+    if entity.product_id is not None:
+        row = loaded.catalog.row(entity.product_id)
+        return row, loaded.searcher.vectors[row]
+    if entity.pin_id is not None:
+        if loaded.pins is None:
+            raise Problem(400, "pin_id: this service knows no pins; start it with --pins, or give an embedding")
+        vector = loaded.pins.vector(entity.pin_id)
+    else:
+        vector = np.array(entity.embedding)
+        if len(vector) != (dimension := loaded.bundle.manifest.dimension):
+            raise Problem(422, f"embedding: has {len(vector)} numbers, the vectors of this bundle {dimension}")
+    # In float64, and by the largest component first, so that no square overflows or vanishes.
+    vector = np.asarray(vector, np.float64) / max(np.abs(vector).max(), np.finfo(float).tiny)
+    length = np.linalg.norm(vector)
+    if not length > 0.5:
+        raise Problem(422, "embedding: has no direction; give one whose length is not zero")
+    return None, (vector / length).astype(np.float32)
+
+
+def _scope(loaded: Loaded, request: Request, left_out: Sequence[int] = ()) -> Scope:
+    shown = np.zeros(0, np.int64)
+    if request.cursor is not None:
+        shown = resume(request.cursor, loaded.name, _digest(request), len(loaded.catalog))
+    unwanted = [row for row in map(loaded.catalog.find, request.exclude) if row is not None]
+    excluded = np.unique(np.concatenate([np.array([*unwanted, *left_out], np.int64), shown]))
+    filters = {
+        name: (_bound(wanted.min, -np.inf), _bound(wanted.max, np.inf)) if isinstance(wanted, Range) else wanted
+        for name, wanted in request.filters.items()
+    }
+    return Scope(loaded.catalog.attributes.allowed(filters) if filters else None, excluded, shown)
+
+
+def _bound(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _nearest(loaded: Loaded, vector: np.ndarray, k: int, scope: Scope) -> Found:
+    rows, scores, way = loaded.searcher.nearest(vector, k, scope.allowed, scope.excluded)
+    before = len(scope.shown)
+    places = [{"dense": Place(rank=before + n, score=float(score))} for n, score in enumerate(scores, start=1)]
+    return Found(rows, scores, places, way)
+
+
+def _hybrid(loaded: Loaded, request: SearchRequest, vector: np.ndarray, scope: Scope) -> Found:
+    hits = loaded.hybrid.search(request.query, vector, request.k, scope.allowed, scope.excluded)
+    sources = [
+        {
+            name: Place(rank=place[0], score=place[1])
+            for name, place in (("dense", hit.dense), ("lexical", hit.lexical))
+            if place is not None
+        }
+        for hit in hits
+    ]
+    rows = np.array([hit.row for hit in hits], np.int64)
+    return Found(rows, np.array([hit.score for hit in hits]), sources, "hybrid")
+
+
+def _answer(
+    loaded: Loaded,
+    request: Request,
+    scope: Scope,
+    found: Found,
+    started: float,
+    embedding_took: float = 0.0,
+    cache: str | None = None,
+) -> Answer:
+    why = [[]] * len(found.rows)
+    if request.explain and loaded.explainer is not None:
+        why = loaded.explainer.nearest(loaded.searcher.vectors[found.rows])
+    hits = []
+    described = loaded.catalog.describe(found.rows)
+    for (product_id, title), score, sources, reasons in zip(described, found.scores, found.sources, why, strict=True):
+        image = None
+        if loaded.images is not None and product_id in loaded.images:
+            image = f"/products/{quote(str(product_id), safe='')}/image"
+        reasons = [Why(query=query, score=cosine) for query, cosine in reasons]
+        hits.append(Hit(product_id=product_id, title=title, score=score, sources=sources, image=image, why=reasons))
+    shown = [*scope.shown.tolist(), *found.rows.tolist()]
+    more = len(hits) == request.k and len(shown) < MOST_SHOWN
+    total = time.perf_counter() - started
+    spent = {"embed": embedding_took, "search": total - embedding_took, "total": total}
+    return Answer(
+        hits=hits,
+        cursor=Cursor(loaded.name, _digest(request), shown).encode() if more else None,
+        bundle=loaded.name,
+        space_id=loaded.bundle.manifest.space_id,
+        way=found.way,
+        cache=cache,
+        milliseconds={name: round(seconds * 1e3, 3) for name, seconds in spent.items()},
+    )
+
+
+def _digest(request: Request) -> str:
+    return digest(request.model_dump(mode="json"))
