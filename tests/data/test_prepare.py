@@ -232,3 +232,47 @@ def test_a_split_without_training_pairs_is_refused(tmp_path):
     with pytest.raises(TfsageError, match="The split by query leaves no training pairs"):
         prepare(write_tables(tmp_path / "tables", tiny_shop()), config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_pins_and_queries_are_catalogs_that_pairs_lead_to(tmp_path):
+    shop = tiny_shop()
+    shop["pins"] |= {"title": ["old oak chair", None, "lamp"], "captions": [["a chair"], [], ["a lamp", "red"]]}
+    shop["queries"]["language"] = ["en", "en", "de", None]
+    more = {
+        "surface": ["search"] * 5,
+        "query_type": ["query"] * 5,
+        "query_id": ["q0", "q0", "q1", "q1", "q2"],
+        "entity_type": ["pin", "pin", "query", "query", "query"],
+        "entity_id": ["c", "a", "q3", "q1", "q0"],
+        "action": ["save", "long_click", "click", "click", "click"],
+        "count": [1, 2, 1, 1, 1],
+        "timestamp": [FIRST_DAY + dt.timedelta(days=day) for day in (1, 2, 3, 4, 99)],
+    }
+    shop["engagements"] = {name: [*values, *more[name]] for name, values in shop["engagements"].items()}
+    prepare(write_tables(tmp_path / "tables", shop), tiny_config(), tmp_path / "out")
+    data = PreparedData(tmp_path / "out")
+    assert data.entity_types == ("product", "pin", "query")
+    pins, queries = data.entity("pin"), data.entity("query")
+    assert pins.text_fields == ("title", "captions") and pins.count == 3
+    assert pins.ids.gather(np.arange(3)) == ["a", "b", "c"]
+    assert pins.texts.gather(np.arange(3)) == ["old oak chair", "", "lamp"]
+    np.testing.assert_array_equal(pins.vectors("embedding").values, np.array(shop["pins"]["embedding"], np.float32))
+    tokenizer = NgramTokenizer(Vocabulary.load(data.vocabulary_folder), tiny_config().text)
+    values, lengths = pins.tokens.gather(np.arange(6))
+    expected = tokenizer(tf.constant(["old oak chair", "a chair", "", "", "lamp", "a lamp red"]))
+    np.testing.assert_array_equal(values, expected.flat_values)
+    np.testing.assert_array_equal(lengths, expected.row_lengths())
+    assert lengths[0] > 0
+    assert queries.texts.gather(np.arange(4)) == shop["queries"]["text"] and queries.text_fields == ()
+    assert data.queries("query").languages.gather(np.arange(4)) == ["en", "en", "de", ""]
+    found = data.pairs("train", "search", "query", {"save": 1.0, "long_click": 0.5}, "pin")
+    assert (found.query.tolist(), found.entity.tolist(), found.weight.tolist()) == ([0, 0], [0, 2], [0.5, 1.0])
+    related = data.pairs("train", "search", "query", {"click": 1.0}, "query")
+    assert (related.query.tolist(), related.entity.tolist()) == ([1], [3])
+    assert data.pairs("test", "search", "query", {"click": 1.0}, "query").entity.tolist() == [0]
+    report = json.loads((data.folder / "report.json").read_text())
+    assert report["steps"]["dropped_with_itself"] == 1
+    # The related query of a training pair is learned from; one that only a test pair leads to is not.
+    assert "zyzzyva" in Vocabulary.load(data.vocabulary_folder).tokens["unigrams"]
+    with pytest.raises(TfsageError, match="the pins have no embedding column 'image_embeddings'; there is embedding"):
+        pins.vectors("image_embeddings")
