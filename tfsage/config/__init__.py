@@ -3,7 +3,7 @@
 Every section has working defaults, unknown keys are refused, and a resolved copy is kept in the run folder.
 """
 
-from tfsage.config.data import PrepareConfig, SplitConfig, TextConfig
+from tfsage.config.data import EnrichConfig, PrepareConfig, SplitConfig, TextConfig
 from tfsage.config.files import load_config, save_config, with_seed
 from tfsage.config.loss import FrequencyConfig, HardNegativesConfig, LossConfig
 from tfsage.config.root import Config, EvaluationConfig, ExportConfig
@@ -31,6 +31,7 @@ __all__ = [
     "Config",
     "DistilBertTowerConfig",
     "EmbeddingConfig",
+    "EnrichConfig",
     "EvaluationConfig",
     "ExportConfig",
     "FrequencyConfig",

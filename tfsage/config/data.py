@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tfsage.config.section import Rate, Section
 
@@ -38,3 +38,31 @@ class PrepareConfig(Section):
     cap_per_product: PositiveInt = 200
     split: SplitConfig = SplitConfig()
     seed: int = 1
+
+
+class EnrichConfig(Section):
+    """What `tfsage enrich` writes beside products and pins (OmniSearchSage §3.2).
+
+    `kept_queries` is how many queries of an entity each month keeps when counts are merged month by month: more than
+    the feature holds, since a query that is never among the first of a month may be among the first of two years.
+    """
+
+    board_titles: PositiveInt = 10
+    engaged_queries: PositiveInt = 20
+    kept_queries: PositiveInt = 100
+    window_days: PositiveInt = 730
+    action_weights: dict[str, PositiveFloat] = {
+        "click": 1.0,
+        "save": 2.0,
+        "long_click": 2.0,
+        "add_to_cart": 4.0,
+        "checkout": 8.0,
+    }
+
+    @model_validator(mode="after")
+    def _keep_enough(self):
+        if self.kept_queries < self.engaged_queries:
+            raise ValueError(
+                f"kept_queries ({self.kept_queries}) must be at least engaged_queries ({self.engaged_queries})"
+            )
+        return self

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from tfsage.config.data import PrepareConfig, TextConfig
+from tfsage.config.data import EnrichConfig, PrepareConfig, TextConfig
 from tfsage.config.loss import LossConfig
 from tfsage.config.section import Rate, Section
 from tfsage.config.tasks import PAIR_FIELDS, TaskConfig, with_shared_pairs
@@ -33,6 +33,7 @@ class ExportConfig(Section):
 class Config(Section):
     text: TextConfig = TextConfig()
     prepare: PrepareConfig = PrepareConfig()
+    enrich: EnrichConfig = EnrichConfig()
     towers: dict[str, TowerConfig]
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)
     loss: LossConfig = LossConfig()
