@@ -152,6 +152,29 @@ def evaluate(
     _done(f"report in {run / ('report.html' if split is Split.TEST else 'report_dev.html')}")
 
 
+@app.command(epilog="Example: tfsage compare runs/before runs/after")
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="Evaluated run to compare with.", show_default=False)],
+    run_b: Annotated[Path, typer.Argument(help="Evaluated run in question.", show_default=False)],
+    split: Annotated[Split, typer.Option("--split", help="Which evaluation of the runs.")] = Split.TEST,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Paired difference of two evaluated runs, by task and by stratum, with a verdict."""
+    from rich.console import Console
+
+    from tfsage.evaluation.comparison import comparison_tables, verdict_lines
+    from tfsage.evaluation.paired import compare_runs
+
+    compared = compare_runs(run_a, run_b, split=split.value)
+    verdict = verdict_lines(compared)
+    if as_json:
+        typer.echo(json.dumps({**compared, "verdict": verdict}, indent=2))
+        return
+    for table in comparison_tables(compared):
+        Console().print(table)
+    typer.echo("\n".join(verdict))
+
+
 @app.command(epilog="Example: tfsage experiment losses/shop --out experiments/losses_shop")
 def experiment(
     name: Annotated[str, typer.Argument(help="losses/shop or losses/home_depot")],
