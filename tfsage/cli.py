@@ -1,6 +1,7 @@
 """The `tfsage` command. TensorFlow is imported inside the commands that need it, so that help is instant."""
 
 import json
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from rich.text import Text
 
 import tfsage
 from tfsage.console import console
+from tfsage.errors import TfsageError
 from tfsage.launch import launch
 
 app = typer.Typer(
@@ -20,6 +22,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+enrich = typer.Typer(
+    help="Add text that others wrote about products and pins, as one more column.", no_args_is_help=True
+)
+app.add_typer(enrich, name="enrich")
 
 
 class OnBadRows(StrEnum):
@@ -77,6 +85,72 @@ def import_(
     from tfsage.data.importers import import_dataset
 
     import_dataset(name, source, out)
+    _done(f"tables in {out}")
+
+
+Tables = Annotated[Path, typer.Option("--tables", help="Folder of Parquet tables.")]
+SplitFile = Annotated[
+    Path | None, typer.Option("--config", help="YAML file whose `prepare.split` and `enrich` count; defaults without.")
+]
+Before = Annotated[
+    datetime | None,
+    typer.Option(
+        "--before", help="Only what happened before this moment is known; by default what the split trains on."
+    ),
+]
+
+
+@enrich.command("boards", epilog="Example: tfsage enrich boards --tables shop --out shop_boards")
+def enrich_boards(tables: Tables, out: Out, config: SplitFile = None, before: Before = None) -> None:
+    """Add `board_titles`: the most telling titles of the boards that a product or pin was saved to."""
+    from tfsage.data.enrichment import jobs
+
+    jobs.enrich_boards(tables, out, *_enrichment(config), before)
+    _done(f"tables in {out}")
+
+
+@enrich.command("queries", epilog="Example: tfsage enrich queries --tables shop --out shop_queries")
+def enrich_queries(
+    tables: Tables,
+    out: Out,
+    config: SplitFile = None,
+    before: Before = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Folder of counts by period: count only what it does not know yet.")
+    ] = None,
+) -> None:
+    """Add `engaged_queries`: the queries that led most often to engagement with a product or pin."""
+    from tfsage.data.enrichment import jobs
+
+    jobs.enrich_queries(tables, out, *_enrichment(config), before, state)
+    _done(f"tables in {out}")
+
+
+@enrich.command(
+    "captions", epilog="Example: tfsage enrich captions --tables shop --column alt_text --out shop_captions"
+)
+def enrich_captions(
+    tables: Tables,
+    out: Out,
+    column: Annotated[str, typer.Option("--column", help="Column of captions; with --blip, of pictures.")],
+    blip: Annotated[
+        Path | None, typer.Option("--blip", help="Local folder with a Hugging Face BLIP checkpoint (extra `captions`).")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of the pictures, if the column holds file names.")
+    ] = None,
+) -> None:
+    """Add `captions`: what the pictures of products and pins show, from a column or from a captioning model."""
+    from tfsage.data.enrichment import jobs
+    from tfsage.data.enrichment.captions import ColumnCaptions
+
+    if blip is None:
+        captioner = ColumnCaptions(column)
+    else:
+        from tfsage.data.enrichment.blip import BlipCaptions
+
+        captioner = BlipCaptions(blip, column, images)
+    jobs.enrich_captions(tables, out, captioner)
     _done(f"tables in {out}")
 
 
@@ -177,7 +251,10 @@ def compare(
 
 @app.command(epilog="Example: tfsage experiment losses/shop --out experiments/losses_shop")
 def experiment(
-    name: Annotated[str, typer.Argument(help="losses/shop or losses/home_depot")],
+    name: Annotated[
+        str,
+        typer.Argument(help="itemsage/table2, itemsage/table3, losses/shop or losses/home_depot; docs/experiments.md"),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the experiment; what is done there is kept.")],
     source: Annotated[
         Path | None, typer.Option("--source", help="Folder with the dataset's files, where the experiment needs any.")
@@ -191,6 +268,7 @@ def experiment(
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Choose on dev, report on test.")] = Split.DEV,
     smoke: Annotated[bool, typer.Option("--smoke", help="A size that takes seconds, to see that it works.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="A size for a machine with accelerators.")] = False,
 ) -> None:
     """Train variants of one config over several seeds and compare them; the same command goes on."""
     from tfsage.quiet import quiet_keras_nlp
@@ -198,7 +276,10 @@ def experiment(
     quiet_keras_nlp()
     from tfsage.experiments import run_experiment
 
-    run_experiment(name, out, source, seeds, variant or (), reference, split.value, smoke)
+    if smoke and full:
+        raise TfsageError("experiment: --smoke and --full are two sizes; give one of them")
+    size = "smoke" if smoke else "full" if full else "default"
+    run_experiment(name, out, source, seeds, variant or (), reference, split.value, size)
     _done(f"results in {out / f'results_{split.value}.json'}, as Markdown beside it")
 
 
@@ -332,6 +413,16 @@ def _require_published(root: Path) -> None:
     from tfsage.bundle import Bundle
 
     Bundle.current(root)
+
+
+def _enrichment(config: Path | None) -> tuple:
+    """The sections that enrichment reads; None for their defaults."""
+    if config is None:
+        return None, None
+    from tfsage.config import load_config
+
+    settings = load_config(config)
+    return settings.enrich, settings.prepare
 
 
 def _done(message: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tfsage.config import Config, save_config
 from tfsage.errors import TfsageError
 from tfsage.experiments import grid
-from tfsage.experiments.grid import Experiment, Variant, cells_of, prepare_experiment, run_cells
+from tfsage.experiments.grid import Experiment, Size, Variant, cells_of, prepare_experiment, run_cells
 
 CONFIG = Config.model_validate(
     {
@@ -65,6 +65,15 @@ def test_a_cell_differs_by_its_changes_and_seed_alone():
     assert plain.training.seed == 4 and plain.loss == CONFIG.loss
 
 
+def test_a_section_of_another_kind_replaces_the_whole():
+    changes = {"towers": {"product": {"kind": "sum", "images": {"slots": 3}}}}
+    product = EXPERIMENT.config_of(Variant("sum", "", changes), 1).towers["product"]
+    assert (product.kind, product.images.slots) == ("sum", 3)
+    same = {"towers": {"product": {"kind": "itemsage", "layers": 2}}}
+    changed = EXPERIMENT.config_of(Variant("deeper", "", same), 1).towers["product"]
+    assert changed == CONFIG.towers["product"].model_copy(update={"layers": 2})
+
+
 def test_finished_cells_are_left_alone(trained, tmp_path, capsys):
     run(tmp_path, seeds=1)
     trained.cells.clear()
@@ -102,14 +111,14 @@ def test_data_are_made_once(monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(grid, "prepare", lambda tables, config, out: (made.append(config), out.mkdir()))
     for _ in range(2):
-        data = prepare_experiment(EXPERIMENT, tmp_path / "out", "SOURCE", smoke=False)
+        data = prepare_experiment(EXPERIMENT, tmp_path / "out", "SOURCE", Size.DEFAULT)
     assert made == [CONFIG] and data == tmp_path / "out" / "data"
     assert (tmp_path / "out" / "tables" / "source").read_text() == "SOURCE"
 
 
-@pytest.mark.parametrize(("name", "smoke"), [("family/name", True), ("family/second", False)])
-def test_a_folder_of_another_experiment_is_refused(monkeypatch, tmp_path, name, smoke):
+@pytest.mark.parametrize(("name", "size"), [("family/name", Size.SMOKE), ("family/second", Size.DEFAULT)])
+def test_a_folder_of_another_experiment_is_refused(monkeypatch, tmp_path, name, size):
     monkeypatch.setattr(grid, "prepare", lambda tables, config, out: out.mkdir())
-    prepare_experiment(EXPERIMENT, tmp_path / "out", None, smoke=False)
+    prepare_experiment(EXPERIMENT, tmp_path / "out", None, Size.DEFAULT)
     with pytest.raises(TfsageError, match="choose another --out folder"):
-        prepare_experiment(EXPERIMENT._replace(name=name), tmp_path / "out", None, smoke=smoke)
+        prepare_experiment(EXPERIMENT._replace(name=name), tmp_path / "out", None, size)

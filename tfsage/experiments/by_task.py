@@ -10,6 +10,8 @@ from tfsage.data.prepared import PreparedData
 from tfsage.evaluation.bootstrap import interval, resampled_sums
 from tfsage.experiments.question import Question, Runs, vectors_of
 
+_TINY = 1e-9
+
 
 def compare_tasks(
     runs: Runs,
@@ -98,5 +100,5 @@ def _by_task(tasks: list[str], name: str, value: np.ndarray, draws: np.ndarray, 
 
 
 def _relative(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return one / other - 1
+    """one / other − 1, finite: two recalls of zero do not differ."""
+    return np.where(one == other, 0.0, one / np.maximum(other, _TINY) - 1)

@@ -7,17 +7,21 @@ from pathlib import Path
 from tfsage.console import console
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
-from tfsage.experiments.grid import Experiment, cells_of, prepare_experiment, run_cells
+from tfsage.experiments.grid import Experiment, Size, cells_of, prepare_experiment, run_cells
+from tfsage.experiments.itemsage import itemsage_table_2, itemsage_table_3
 from tfsage.experiments.losses import losses_on_home_depot, losses_on_shop
+from tfsage.experiments.paper_results import judge, paper_tables
 from tfsage.experiments.results import compare
 from tfsage.experiments.tables import CAPTION, markdown_table, result_tables, rich_table
 from tfsage.files import write_text
 
-EXPERIMENTS: dict[str, Callable[[bool], Experiment]] = {
+EXPERIMENTS: dict[str, Callable[[Size], Experiment]] = {
+    "itemsage/table2": itemsage_table_2,
+    "itemsage/table3": itemsage_table_3,
     "losses/home_depot": losses_on_home_depot,
     "losses/shop": losses_on_shop,
 }
-"""Name → an experiment at its full or at its smoke size."""
+"""Name → an experiment at one of its sizes."""
 
 
 def run_experiment(
@@ -28,7 +32,7 @@ def run_experiment(
     only: Sequence[str] = (),
     reference: str | None = None,
     split: str = "dev",
-    smoke: bool = False,
+    size: str = Size.DEFAULT,
 ) -> dict:
     """Trains and evaluates what is not done yet, then compares all that is done.
 
@@ -42,10 +46,11 @@ def run_experiment(
         only: names of variants to train, beside the reference; none for all.
         reference: the variant that the others are compared with; None for the experiment's own.
         split: what to evaluate on; choose on dev, report on test.
-        smoke: a size that takes seconds.
+        size: smoke, default or full.
 
     Returns:
-        what results_SPLIT.json says (`tfsage.experiments.results.compare`, with the experiment's name).
+        what results_SPLIT.json says (`tfsage.experiments.results.compare`, with the experiment's name, and "paper",
+        see `tfsage.experiments.paper_results.judge`, where there is one).
 
     Raises:
         TfsageError: there is no such experiment or variant, `out` holds something else, or cells failed (after all
@@ -53,17 +58,25 @@ def run_experiment(
     """
     if name not in EXPERIMENTS:
         raise TfsageError(f"experiment: no experiment named {name!r}; there are {', '.join(sorted(EXPERIMENTS))}")
-    experiment, out = EXPERIMENTS[name](smoke), Path(out)
+    experiment, out = EXPERIMENTS[name](Size(size)), Path(out)
     known = {variant.name: variant for variant in experiment.variants}
     reference = reference or experiment.variants[0].name
     if unknown := sorted({*only, reference} - known.keys()):
         raise TfsageError(f"experiment {name}: no variant named {unknown}; there are {', '.join(known)}")
-    data = prepare_experiment(experiment, out, None if source is None else Path(source), smoke)
+    data = prepare_experiment(experiment, out, None if source is None else Path(source), Size(size))
     chosen = [variant for variant in experiment.variants if not only or variant.name in {*only, reference}]
     failed = run_cells(experiment, cells_of(out, chosen, seeds or experiment.seeds), data, split)
-    results = {"experiment": name, **_compared(experiment, out, data, reference, split), "failed": failed}
-    write_text(out / f"results_{split}.json", json.dumps(results, indent=2) + "\n")
+    runs, prepared = _done(experiment, out, split), PreparedData(data)
+    results = {
+        "experiment": name,
+        **compare(runs, reference, prepared, experiment.config, experiment.metric, split),
+        "failed": failed,
+    }
     tables = result_tables(experiment, results)
+    if experiment.paper:
+        results["paper"] = judge(experiment, runs, reference, prepared, split)
+        tables += paper_tables(experiment.paper, results["paper"])
+    write_text(out / f"results_{split}.json", json.dumps(results, indent=2) + "\n")
     write_text(out / f"results_{split}.md", "\n".join([*map(markdown_table, tables), CAPTION + "\n"]))
     for table in tables:
         console.print(rich_table(table))
@@ -73,12 +86,12 @@ def run_experiment(
     return results
 
 
-def _compared(experiment: Experiment, out: Path, data: Path, reference: str, split: str) -> dict:
-    """All cells that are done, those of earlier commands too."""
+def _done(experiment: Experiment, out: Path, split: str) -> dict[str, dict[int, Path]]:
+    """The run folders of all cells that are done, those of earlier commands too."""
     started = [file.parent.name for file in out.glob("cells/*/seed*/config.yaml")]
     most = max((int(name.removeprefix("seed")) for name in started), default=0)
     runs: dict[str, dict[int, Path]] = {}
     for cell in cells_of(out, experiment.variants, most):
         if cell.metrics_file(split).exists():
             runs.setdefault(cell.variant.name, {})[cell.seed] = cell.folder
-    return compare(runs, reference, PreparedData(data), experiment.config, experiment.metric, split)
+    return runs

@@ -26,6 +26,22 @@ class Claim(NamedTuple):
     at_least: float = 0.0
 
 
+class Paper(NamedTuple):
+    """A table of a paper.
+
+    Attributes:
+        title: of the table.
+        figures: variant → task → recall@10; what the paper does not give is left out.
+        parameters: variant → millions of parameters, where the paper gives them.
+        claims: what the paper says of the table.
+    """
+
+    title: str
+    figures: Mapping[str, Mapping[str, float]]
+    parameters: Mapping[str, float]
+    claims: Sequence[Claim]
+
+
 def verdict(claim: Claim, differences: Mapping[str, Mapping]) -> str:
     """Whether a claim holds, by the relative difference of its two variants on each of its tasks.
 

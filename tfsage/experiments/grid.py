@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +13,17 @@ from tfsage.config import Config, load_config, save_config, with_seed
 from tfsage.console import console
 from tfsage.data.prepare import prepare
 from tfsage.errors import TfsageError
+from tfsage.experiments.claims import Paper
 from tfsage.files import write_text
 from tfsage.fresh_process import run_module
+
+
+class Size(StrEnum):
+    """How much data and training: seconds to see that it works, about 40 minutes on two cores, or a real machine's."""
+
+    SMOKE = "smoke"
+    DEFAULT = "default"
+    FULL = "full"
 
 
 class Variant(NamedTuple):
@@ -23,7 +33,7 @@ class Variant(NamedTuple):
         name: of the row, and of the folder of its runs.
         about: in a few words.
         changes: sections of the config, as nested dictionaries: what they name replaces what the experiment's config
-            says.
+            says. A section of another `kind` replaces the whole section.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Experiment(NamedTuple):
         metric: `recall` (engagement-weighted, by pair) or `query_recall` (the mean over queries), see
             `tfsage.evaluation.recall`.
         write_tables: makes the tables in a folder that does not exist, from the source that the user names, if any.
+        paper: the table of a paper whose variants these are, or None.
     """
 
     name: str
@@ -52,6 +63,7 @@ class Experiment(NamedTuple):
     seeds: int
     metric: str
     write_tables: Callable[[Path, Path | None], None]
+    paper: Paper | None = None
 
     def config_of(self, variant: Variant, seed: int) -> Config:
         """The config of one cell."""
@@ -71,13 +83,13 @@ class Cell(NamedTuple):
         return self.folder / ("metrics.json" if split == "test" else f"metrics_{split}.json")
 
 
-def prepare_experiment(experiment: Experiment, out: Path, source: Path | None, smoke: bool) -> Path:
+def prepare_experiment(experiment: Experiment, out: Path, source: Path | None, size: Size) -> Path:
     """The data that every cell is trained on: OUT/data, made when it is missing.
 
     Raises:
         TfsageError: the folder holds another experiment, or one of another size.
     """
-    described, own = out / "experiment.json", {"experiment": experiment.name, "smoke": smoke}
+    described, own = out / "experiment.json", {"experiment": experiment.name, "size": size}
     if described.exists():
         found = json.loads(described.read_text(encoding="utf-8"))
         if found != own:
@@ -160,6 +172,8 @@ def _headline(experiment: Experiment, cell: Cell, split: str) -> str:
 
 
 def _merged(base: dict, changes: dict) -> dict:
+    if "kind" in changes and changes["kind"] != base.get("kind"):
+        return changes
     both = dict(base)
     for key, value in changes.items():
         nested = isinstance(value, dict) and isinstance(both.get(key), dict)

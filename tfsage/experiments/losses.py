@@ -6,7 +6,8 @@ from tfsage.config import Config, load_config
 from tfsage.data.importers import import_dataset
 from tfsage.data.synthetic import write_shop
 from tfsage.errors import TfsageError
-from tfsage.experiments.grid import Experiment, Variant
+from tfsage.experiments.grid import Experiment, Size, Variant
+from tfsage.experiments.shrunk import shrunk
 
 _REFINED = {"duplicates": "mask", "positive_correction": "none", "learn_temperature": False}
 
@@ -52,26 +53,28 @@ FORMS = (
 )
 
 
-def losses_on_shop(smoke: bool) -> Experiment:
+_SHOP_PRODUCTS = {Size.SMOKE: 200, Size.DEFAULT: 3000, Size.FULL: 20_000}
+
+
+def losses_on_shop(size: Size) -> Experiment:
     """On a synthetic shop."""
-    products = 200 if smoke else 3000
     return Experiment(
         "losses/shop",
         "every form of the loss on a synthetic shop",
-        _shrunk(_config("losses_shop.yaml")) if smoke else _config("losses_shop.yaml"),
+        _config("losses_shop.yaml", size),
         FORMS,
         seeds=3,
         metric="recall",
-        write_tables=lambda out, _: write_shop(out, products=products, dimension=128),
+        write_tables=lambda out, _: write_shop(out, products=_SHOP_PRODUCTS[size], dimension=128),
     )
 
 
-def losses_on_home_depot(smoke: bool) -> Experiment:
-    """On the Home Depot search relevance data, whose files the user has to have."""
+def losses_on_home_depot(size: Size) -> Experiment:
+    """On the Home Depot search relevance data, whose files the user has to have; all of them at every size."""
     return Experiment(
         "losses/home_depot",
         "every form of the loss on judged queries of a home improvement shop (--source)",
-        _shrunk(_config("losses_home_depot.yaml")) if smoke else _config("losses_home_depot.yaml"),
+        _config("losses_home_depot.yaml", size),
         FORMS,
         seeds=2,
         metric="query_recall",
@@ -85,19 +88,6 @@ def _import_home_depot(out: Path, source: Path | None) -> None:
     import_dataset("home_depot", source, out)
 
 
-def _config(name: str) -> Config:
-    return load_config(Path(__file__).with_name(name))
-
-
-def _shrunk(config: Config) -> Config:
-    """A few steps on small batches: enough to see that everything works."""
-    training = config.training.model_copy(
-        update={
-            "batch_size": 32,
-            "random_negatives": None,
-            "phases": tuple(phase.model_copy(update={"steps": 4}) for phase in config.training.phases),
-            "steps_per_epoch": 4,
-        }
-    )
-    evaluation = config.evaluation.model_copy(update={"bootstrap": 50})
-    return config.model_copy(update={"training": training, "evaluation": evaluation})
+def _config(name: str, size: Size) -> Config:
+    config = load_config(Path(__file__).with_name(name))
+    return shrunk(config) if size is Size.SMOKE else config

@@ -23,7 +23,7 @@ _COPY_NOISE = 0.3
 
 
 def write_cluttered_shop(
-    out: str | Path, products: int, copied: float = 0.5, strays: float = 3.0, seed: int = 1, **sizes: int
+    out: str | Path, products: int, copied: float = 0.8, strays: float = 4.0, seed: int = 1, **sizes: int
 ) -> None:
     """Writes a synthetic shop whose catalog is less tidy, for comparisons that a tidy one cannot decide.
 
