@@ -108,11 +108,6 @@ class HashEmbedding(tf_keras.layers.Layer):
         return tf.reshape(sums, tf.concat([tf.shape(lengths), [self.dimension]], 0))
 
 
-def _own_copy(variable: tf.Variable) -> tf.Variable:
-    """The copy of this replica, where there are several: a gather from the whole would read all of its rows."""
-    return variable._get() if isinstance(variable, tf.distribute.DistributedValues) else variable
-
-
 def _initial_importance(size: int, config: HashEmbeddingConfig, idf, kind_sizes) -> np.ndarray:
     """W at the start: float32 [size, 2]."""
     weights = np.random.default_rng(config.seed).standard_normal((size, 2), np.float32)

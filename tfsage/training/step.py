@@ -1,12 +1,12 @@
 """The gradients of a batch, whole or in chunks."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfsage.data.rows import count_rows, slice_rows
-from tfsage.training.gradients import DistinctSlices
+from tfsage.training.gradients import DistinctSlices, sum_duplicates
 
 Embed = Callable[[dict[str, tf.Tensor]], tf.Tensor]
 Loss = Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, Any]]
@@ -104,39 +104,68 @@ def _chunk_gradients(embed, features, upstream, variables, size, generators, dra
         return place + 1, tuple(_add_chunk(total, gradient) for total, gradient in zip(totals, own, strict=True))
 
     chunks = _chunks(rows, size)
-    _, totals = tf.while_loop(lambda place, _: place < chunks, chunk, (0, totals), parallel_iterations=1)
-    return [_gradient(total) for total in totals]
+    shapes = (tf.TensorShape([]), tuple(_shape(total) for total in totals))
+    _, totals = tf.while_loop(lambda place, _: place < chunks, chunk, (0, totals), shapes, parallel_iterations=1)
+    return [_gradient(total, variable) for total, variable in zip(totals, variables, strict=True)]
 
 
 def _chunks(rows: tf.Tensor, size: int) -> tf.Tensor:
     return tf.maximum(1, (rows + size - 1) // size)
 
 
-# The sum of the gradients of chunks: () where there is none, (dense,), or (dense, which rows were touched) for a table.
+class _TableSum(NamedTuple):
+    """The sum of the gradients of chunks for a table: only the rows that a chunk has touched take memory.
+
+    rows: int [m], distinct, in the order in which they came.
+    values: [m, ...], their gradients.
+    place: int32 [rows of the table], where a row is among `rows`; -1 = nowhere.
+    """
+
+    rows: tf.Tensor
+    values: tf.Tensor
+    place: tf.Tensor
 
 
-def _zeros(kind: tf.Tensor | tf.IndexedSlices | None, variable: tf.Variable) -> tuple[tf.Tensor, ...]:
+def _zeros(kind: tf.Tensor | tf.IndexedSlices | None, variable: tf.Variable) -> tf.Tensor | _TableSum | tuple[()]:
+    """The sum before the first chunk; () for a variable that has no gradient."""
     if kind is None:
         return ()
-    dense = tf.zeros(variable.shape, variable.dtype)
-    return (dense, tf.zeros(variable.shape[:1], tf.bool)) if isinstance(kind, tf.IndexedSlices) else (dense,)
+    if not isinstance(kind, tf.IndexedSlices):
+        return tf.zeros(variable.shape, variable.dtype)
+    return _TableSum(
+        tf.zeros([0], kind.indices.dtype),
+        tf.zeros([0, *variable.shape[1:]], variable.dtype),
+        tf.fill(variable.shape[:1], -1),
+    )
 
 
-def _add_chunk(total: tuple[tf.Tensor, ...], gradient: tf.Tensor | tf.IndexedSlices | None) -> tuple[tf.Tensor, ...]:
-    if not total:
-        return ()
-    if len(total) == 1:
-        return (total[0] + gradient,)
-    rows = gradient.indices[:, None]
-    dense = tf.tensor_scatter_nd_add(total[0], rows, gradient.values)
-    return dense, tf.tensor_scatter_nd_update(total[1], rows, tf.ones_like(gradient.indices, tf.bool))
+def _shape(total: tf.Tensor | _TableSum | tuple[()]) -> tf.TensorShape | _TableSum | tuple[()]:
+    """The shape of a sum at any chunk."""
+    if isinstance(total, _TableSum):
+        values = tf.TensorShape([None, *total.values.shape[1:]])
+        return _TableSum(tf.TensorShape([None]), values, total.place.shape)
+    return total.shape if isinstance(total, tf.Tensor) else ()
 
 
-def _gradient(total: tuple[tf.Tensor, ...]) -> tf.Tensor | DistinctSlices | None:
-    if len(total) < 2:
-        return total[0] if total else None
-    rows = tf.where(total[1])[:, 0]
-    return DistinctSlices(tf.gather(total[0], rows), rows, tf.shape(total[0], tf.int64))
+def _add_chunk(total, gradient: tf.Tensor | tf.IndexedSlices | None):
+    if isinstance(total, tf.Tensor):
+        return total + gradient
+    if not isinstance(total, _TableSum):
+        return total
+    own = sum_duplicates(gradient)
+    count = tf.size(total.rows)
+    fresh = tf.boolean_mask(own.indices, tf.gather(total.place, own.indices) < 0)
+    new = count + tf.range(tf.size(fresh))
+    place = tf.tensor_scatter_nd_update(total.place, fresh[:, None], new)
+    values = tf.pad(total.values, [[0, tf.size(fresh)], *[[0, 0]] * (total.values.shape.rank - 1)])
+    values = tf.tensor_scatter_nd_add(values, tf.gather(place, own.indices)[:, None], own.values)
+    return _TableSum(tf.concat([total.rows, fresh], 0), values, place)
+
+
+def _gradient(total, variable: tf.Variable) -> tf.Tensor | DistinctSlices | None:
+    if isinstance(total, _TableSum):
+        return DistinctSlices(total.values, total.rows, tf.shape(variable, tf.int64))
+    return total if isinstance(total, tf.Tensor) else None
 
 
 def _add(left: tf.Tensor | tf.IndexedSlices | None, right: tf.Tensor | tf.IndexedSlices | None):

@@ -45,11 +45,14 @@ def choose_strategy(cluster: Cluster, replicas: int | None = None) -> tf.distrib
     count = replicas or len(gpus)
     if count < 2:
         return tf.distribute.get_strategy()
-    if not gpus:
-        devices = [tf.config.LogicalDeviceConfiguration()] * count
-        _lay_out(lambda: tf.config.set_logical_device_configuration(_cpu(), devices))
-    kind = "GPU" if gpus else "CPU"
-    return tf.distribute.MirroredStrategy([f"{kind}:{place}" for place in range(count)])
+    if gpus:
+        return tf.distribute.MirroredStrategy([f"GPU:{place}" for place in range(count)])
+    devices = [tf.config.LogicalDeviceConfiguration()] * count
+    _lay_out(lambda: tf.config.set_logical_device_configuration(_cpu(), devices))
+    # Logical devices share their memory: adding up in one place spares them the copies that a ring makes.
+    return tf.distribute.MirroredStrategy(
+        [f"CPU:{place}" for place in range(count)], tf.distribute.ReductionToOneDevice()
+    )
 
 
 def value_of_chief(strategy: tf.distribute.Strategy, cluster: Cluster, value: int) -> int:
