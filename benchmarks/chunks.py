@@ -47,8 +47,8 @@ def main(
         print(f"{pairs[name]:5} pairs {name:>9}: peak {size['peak']:6.0f} MB, its features {size['features']:5.0f} MB")
     beyond = memory["in chunks"]["peak"] - memory["whole"]["peak"]
     print(
-        f"{beyond:.0f} MB more: {memory['in chunks']['features']:.0f} MB of features, {embeddings:.0f} MB of embeddings, "
-        "and what the loss and the sum of the chunks' gradients need"
+        f"{beyond:.0f} MB more: {memory['in chunks']['features']:.0f} MB of features, {embeddings:.0f} MB of "
+        "embeddings, and what the loss and the sum of the chunks' gradients need"
     )
     for name, value in seconds.items():
         print(f"{pairs[name]:5} pairs {name:>9}: {value:7.2f} s a step, {value / pairs[name] * 1e3:6.2f} ms a pair")
