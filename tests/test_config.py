@@ -1,9 +1,12 @@
 import copy
+import re
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from tests.conftest import ROOT, TINY
+from tests.omni import OMNI
 from tfsage.config import Config, load_config, save_config, with_seed
 from tfsage.errors import TfsageError
 
@@ -67,3 +70,41 @@ def test_another_seed_changes_the_order_and_the_start_but_nothing_else():
 def test_every_shipped_config_is_valid():
     files = sorted((ROOT / "configs").glob("*.yaml"))
     assert len(files) >= 4 and all(load_config(file) for file in files)
+
+
+def omni(change):
+    raw = copy.deepcopy(OMNI)
+    change(raw)
+    return raw
+
+
+SHARED_PROBLEMS = {
+    "pairs_of names 'nothing'": lambda raw: raw["tasks"][1].update(pairs_of="nothing"),
+    "so surface must be the same": lambda raw: raw["tasks"][1].update(surface="offsite"),
+    "has the pairs and the candidates of pin": lambda raw: raw["tasks"][1].update(candidate_tower="unified"),
+    "embeds queries": lambda raw: raw["tasks"][0].update(candidate_tower="text"),
+    "embeds products and pins": lambda raw: raw["tasks"][5].update(candidate_tower="unified"),
+    "a tower is called 'unified_pin' already": lambda raw: (
+        raw["towers"].update(unified_pin=raw["towers"]["images"]),
+        raw["tasks"].append({**raw["tasks"][2], "name": "other", "candidate_tower": "unified_pin"}),
+    ),
+    "training.phases: name ['pin'] too": lambda raw: raw["training"].update(
+        phases=[{"steps": 1, "tasks": ["pin_frozen", "related"]}]
+    ),
+    "makes pairs of products": lambda raw: raw["tasks"][5].update(source="catalog_text"),
+}
+
+
+@pytest.mark.parametrize("message", SHARED_PROBLEMS)
+def test_tasks_of_several_entity_types_must_fit_together(message):
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        Config.model_validate(omni(SHARED_PROBLEMS[message]))
+
+
+def test_a_task_takes_over_whose_pairs_it_shares(tmp_path):
+    config = Config.model_validate(OMNI)
+    task = next(task for task in config.tasks if task.name == "pin_frozen")
+    assert (task.surface, task.entity_type, task.actions) == ("search", "pin", {"save": 1, "long_click": 2})
+    assert (task.pool, config.tasks[0].pool, config.tasks[2].pool) == ("pinsage_pin", "unified_pin", "unified")
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == config

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ from tests.evaluation.worlds import as_counts, make_judgements, make_vectors
 from tfsage.errors import TfsageError
 from tfsage.evaluation.baselines import rank_randomly
 from tfsage.evaluation.dense_ranks import rank_dense
-from tfsage.evaluation.frozen import FrozenVectors, write_products, write_ranks, write_task, write_tasks
+from tfsage.evaluation.frozen import FrozenVectors, candidate_file, write_products, write_ranks, write_task, write_tasks
 
 PLACES = np.array([0, 1, 4, 5, 6, 8, 9, 10, 12, 13, 15])
 """Where the queries of the task lie in a file that also holds other queries."""
@@ -54,6 +55,24 @@ def test_pairs_carry_their_ids(folder):
     judgements, ids = make_judgements(), FrozenVectors(folder).pair_ids("search_click")
     assert ids["query_id"].to_pylist() == [f"q{q}" for q in judgements.query]
     assert ids["product_id"].to_pylist() == [f"p{p}" for p in judgements.product]
+
+
+def test_tasks_about_other_entities_have_a_catalog_of_their_own(folder):
+    judgements = make_judgements()
+    queries, pins = make_vectors(judgements)
+    more = np.concatenate([pins, pins[:4]])
+    np.save(folder / candidate_file("pin", "product"), more)
+    others = dataclasses.replace(judgements, products=64)
+    write_products(folder, [f"pin{row}" for row in range(64)], others.distractors, entity_type="pin")
+    write_task(folder / "pin_save", others, PLACES, ["q"] * len(others.query), ["pin"] * len(others.query))
+    files = {"queries": "queries_text_query.npy", "products": candidate_file("pin", "product"), "entity_type": "pin"}
+    product = {"queries": "queries_text_query.npy", "products": "products_product.npy"}
+    write_tasks(folder, {"search_click": product, "pin_save": files})
+    frozen = FrozenVectors(folder)
+    assert [frozen.entity_type(task) for task in frozen.tasks] == ["product", "pin"]
+    assert [frozen.judgements(task).products for task in frozen.tasks] == [60, 64]
+    np.testing.assert_array_equal(frozen.vectors("pin_save")[1], more)
+    np.testing.assert_array_equal(frozen.vectors("search_click")[1], pins)
 
 
 def test_no_tensorflow_is_needed(folder):

@@ -8,7 +8,9 @@ from tfsage.evaluation.distractors import DistractorSet
 from tfsage.evaluation.task_pairs import load_task_pairs
 
 CATALOG = 50
-DISTRACTORS = DistractorSet("v1", np.arange(10), np.arange(10, CATALOG)[::-1], 1)
+OTHERS = 30
+"""Pins, and queries."""
+DISTRACTORS = {count: DistractorSet("v1", np.arange(10), np.arange(10, count)[::-1], 1) for count in (CATALOG, OTHERS)}
 
 
 class Strings:
@@ -28,12 +30,12 @@ class Data:
     product_count = CATALOG
     product_ids = Strings([f"p{row}" for row in range(CATALOG)])
 
-    def __init__(self, pairs, exclusions=()):
-        self._pairs, self._exclusions = pairs, exclusions
+    def __init__(self, pairs, exclusions=(), entity_type="product"):
+        self._pairs, self._exclusions, self.entity_type = pairs, exclusions, entity_type
         self._queries = SimpleNamespace(ids=Strings([f"q{row}" for row in range(100)]))
 
     def pairs(self, split, surface, query_type, actions, entity_type="product"):
-        assert surface == "search"
+        assert (surface, entity_type) == ("search", self.entity_type)
         rows = [
             row for (at, action), found in self._pairs.items() if at == split and action in actions for row in found
         ]
@@ -46,7 +48,7 @@ class Data:
         return self._queries
 
     def entity(self, kind):
-        return SimpleNamespace(count=CATALOG, ids=self.product_ids)
+        return SimpleNamespace(count=CATALOG if kind == "product" else OTHERS)
 
     def exclusions(self, query_type, entity_type="product"):
         query, product = np.array(self._exclusions, int).reshape(-1, 2).T
@@ -58,11 +60,14 @@ def load(data, split="test", query_type="query", evaluate_actions=None, **evalua
         name="search_click",
         surface="search",
         query_type=query_type,
+        entity_type=data.entity_type,
         actions={"click": 2, "save": 1},
         evaluate_actions=evaluate_actions,
         query_tower="text",
     )
-    return load_task_pairs(data, task, split, EvaluationConfig(**evaluation), DISTRACTORS)
+    return load_task_pairs(
+        data, task, split, EvaluationConfig(**evaluation), DISTRACTORS[data.entity(task.entity_type).count]
+    )
 
 
 def as_pairs(found):
@@ -143,3 +148,13 @@ def test_too_many_pairs_are_sampled_by_query():
     assert set(few.query_rows) < set(more.query_rows), "samples are nested"
     assert few.query_rows.tolist() != list(range(10)), "not simply the first"
     assert len(load(Data({("test", "click"): rows}), max_pairs=120).query_rows) == 40
+
+
+@pytest.mark.parametrize("entity_type", ["pin", "query"])
+def test_candidates_may_be_pins_and_queries(entity_type):
+    found = load(Data({("test", "click"): [(7, 7, 5.0), (7, 4, 1.0)]}, entity_type=entity_type))
+    assert found.judgements.products == len(found.popularity) == OTHERS
+    # A query is no related query of itself.
+    related = entity_type == "query"
+    assert as_pairs(found) == ([(7, 4, 1.0)] if related else [(7, 4, 1.0), (7, 7, 5.0)])
+    assert excluded(found) == ({(7, 7)} if related else set())

@@ -43,7 +43,7 @@ class TaskConfig(Section):
 
     @model_validator(mode="after")
     def _engagements_need_actions(self):
-        if self.source == "engagements" and (not self.actions or self.surface is None):
+        if self.source == "engagements" and self.pairs_of is None and (not self.actions or self.surface is None):
             raise ValueError(f"task {self.name}: source 'engagements' needs `surface` and `actions`")
         if self.source != "engagements" and self.entity_type != "product":
             raise ValueError(f"task {self.name}: source {self.source!r} makes pairs of products; leave entity_type out")

@@ -10,6 +10,7 @@ import numpy as np
 from tfsage.config import EvaluationConfig, TaskConfig
 from tfsage.console import console
 from tfsage.data.prepared import PreparedData
+from tfsage.data.schema import TABLE_OF_TYPE
 from tfsage.data.staging import staged_folder
 from tfsage.errors import TfsageError
 from tfsage.evaluation.baselines import normalised, product_texts, rank_randomly, write_image_sums
@@ -53,10 +54,18 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
 
     opened = Run.open(run)
     config, data = opened.config.evaluation, opened.data
-    product_ids = data.product_ids.gather(np.arange(data.product_count))
-    distractors = choose_distractors(product_ids, config.distractors, config.seed)
     asked = [task for task in opened.config.tasks if task.source == "engagements"]
-    found = [(task, load_task_pairs(data, task, split, config, distractors)) for task in asked]
+    # Products always: without a task of theirs the report still tells their number.
+    kinds = dict.fromkeys(["product", *(task.entity_type for task in asked if task.entity_type in data.entity_types)])
+    ids = {kind: data.entity(kind).ids.gather(np.arange(data.entity(kind).count)) for kind in kinds}
+    chosen = {kind: choose_distractors(ids[kind], config.distractors, config.seed) for kind in kinds}
+    distractors = chosen["product"]
+    found = [
+        (task, load_task_pairs(data, task, split, config, chosen[task.entity_type]))
+        if task.entity_type in kinds
+        else (task, None)
+        for task in asked
+    ]
     tasks = [(task, pairs) for task, pairs in found if pairs is not None]
     if not tasks:
         raise TfsageError(
@@ -69,6 +78,7 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
         "distractors": len(distractors.rows),
         "distractor_set": distractors.describe(),
         "products": data.product_count,
+        "candidates": {kind: {"count": len(ids[kind]), "distractors": len(chosen[kind].rows)} for kind in kinds},
         "k": list(config.k),
         "bootstrap": config.bootstrap,
         "confidence": CONFIDENCE,
@@ -78,11 +88,13 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     }
     examples = {}
     with staged_folder(opened.folder / "vectors" / split, marker=TASKS) as folder:
-        write_products(folder, product_ids, distractors.rows, distractors.remaining)
+        for kind in kinds:
+            write_products(folder, ids[kind], chosen[kind].rows, chosen[kind].remaining, kind)
         write_tasks(folder, freeze_vectors(folder, data, opened.load_towers(), tasks))
-        vectors, catalog = FrozenVectors(folder), _Catalog(data, folder)
+        vectors, catalogs = FrozenVectors(folder), {kind: _Catalog(data, kind, folder) for kind in kinds}
         for task, pairs in tasks:
             console.print(f"Evaluating {task.name}: {len(pairs.judgements.query):,} pairs")
+            catalog = catalogs[task.entity_type]
             metrics["tasks"][task.name], examples[task.name] = _evaluate_task(vectors, task, pairs, config, catalog)
     suffix = "" if split == "test" else f"_{split}"
     write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
@@ -95,14 +107,17 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
 
 
 class _Catalog:
-    """What the baselines need of the catalog, read at most once."""
+    """What the baselines need of the catalog of an entity type, read at most once."""
 
-    def __init__(self, data: PreparedData, folder: Path):
-        self.data, self._folder = data, folder
+    def __init__(self, data: PreparedData, entity_type: str, folder: Path):
+        self.data, self.entity, self._folder = data, data.entity(entity_type), folder
 
     @cached_property
     def bm25(self) -> BM25:
-        return BM25(product_texts(self.data.folder / "products.parquet", self.data.text_fields))
+        if self.entity.kind == "query":
+            return BM25(self.entity.texts.gather(np.arange(self.entity.count)))
+        table = self.data.folder / f"{TABLE_OF_TYPE[self.entity.kind]}.parquet"
+        return BM25(product_texts(table, self.entity.text_fields))
 
     @cached_property
     def image_sums(self) -> np.ndarray:
@@ -126,7 +141,7 @@ def _evaluate_task(
         pairs.judgements,
         result.ranks[MODEL],
         _Rows(asked.ids if asked.texts is None else asked.texts, pairs.query_rows),
-        catalog.data.titles,
+        catalog.entity.texts,
         _EXAMPLES,
         config.seed,
     )
@@ -150,7 +165,7 @@ def _baselines(
     }
     if lexical is not None:
         baselines["bm25"] = lambda judgements: rank_rows(lexical(), judgements, "Ranking by BM25")
-    if task.query_type != "query" and _share_a_space(task, catalog.data):
+    if task.query_type != "query" and task.entity_type == "product" and _share_a_space(task, catalog.data):
         queries = normalised(catalog.data.queries(task.query_type).embeddings[pairs.query_rows])
         baselines["sum"] = lambda judgements: rank_dense(
             queries, catalog.image_sums, judgements, "Ranking by the sum of images"

@@ -8,16 +8,17 @@ import pyarrow.parquet as pq
 
 from tfsage.config import TaskConfig
 from tfsage.data.prepared import PreparedData
-from tfsage.evaluation.frozen import write_task
+from tfsage.evaluation.frozen import candidate_file, write_task
 from tfsage.evaluation.task_pairs import TaskPairs
 
-_PRODUCTS = 131_072
+_ENTITIES = 131_072
+"""Embedded between two writes to the disk."""
 
 
 def freeze_vectors(
     folder: Path, data: PreparedData, towers: dict, tasks: list[tuple[TaskConfig, TaskPairs]]
 ) -> dict[str, dict[str, str]]:
-    """Embeds the catalog and the queries of every task and writes them with the pairs (see `frozen` for the files).
+    """Embeds the candidates and the queries of every task and writes them with the pairs (see `frozen` for the files).
 
     Args:
         folder: empty.
@@ -26,17 +27,18 @@ def freeze_vectors(
         tasks: every task with its pairs.
 
     Returns:
-        For each task the files of its query and product vectors.
+        For each task the files of its query and candidate vectors, and the entity type of the candidates.
     """
     # Here and not above: the rest of the evaluator works without TensorFlow.
-    from tfsage.embedding import embed_products, embed_queries
+    from tfsage.embedding import embed_entities, embed_queries
 
-    for name in sorted({task.candidate_tower for task, _ in tasks}):
-        shape = data.product_count, towers[name].dimension
-        vectors = np.lib.format.open_memmap(folder / f"products_{name}.npy", "w+", np.float32, shape)
-        for start in range(0, data.product_count, _PRODUCTS):
-            rows = np.arange(start, min(start + _PRODUCTS, data.product_count))
-            vectors[rows] = embed_products(towers[name], data, rows)
+    for kind, name in sorted({(task.entity_type, task.candidate_tower) for task, _ in tasks}):
+        count = data.entity(kind).count
+        path = folder / candidate_file(kind, name)
+        vectors = np.lib.format.open_memmap(path, "w+", np.float32, (count, towers[name].dimension))
+        for start in range(0, count, _ENTITIES):
+            rows = np.arange(start, min(start + _ENTITIES, count))
+            vectors[rows] = embed_entities(towers[name], data, kind, rows)
         vectors.flush()
     query_rows = {}
     for name, query_type in sorted({(task.query_tower, task.query_type) for task, _ in tasks}):
@@ -49,8 +51,11 @@ def freeze_vectors(
     for task, pairs in tasks:
         place = np.searchsorted(query_rows[task.query_tower, task.query_type], pairs.query_rows)
         query_ids = data.queries(task.query_type).ids.gather(pairs.query_rows[pairs.judgements.query])
-        product_ids = data.product_ids.gather(pairs.judgements.product)
-        write_task(folder / task.name, pairs.judgements, place, query_ids, product_ids)
-        queries = f"queries_{task.query_tower}_{task.query_type}.npy"
-        files[task.name] = {"queries": queries, "products": f"products_{task.candidate_tower}.npy"}
+        entity_ids = data.entity(task.entity_type).ids.gather(pairs.judgements.product)
+        write_task(folder / task.name, pairs.judgements, place, query_ids, entity_ids)
+        files[task.name] = {
+            "queries": f"queries_{task.query_tower}_{task.query_type}.npy",
+            "products": candidate_file(task.entity_type, task.candidate_tower),
+            "entity_type": task.entity_type,
+        }
     return files

@@ -4,11 +4,14 @@ products.parquet            product_id, one row per row of the catalog
 products_TOWER.npy          float32 [products, d]
 queries_TOWER_TYPE.npy      float32 [n, d]; queries_TOWER_TYPE.parquet has the id of each
 distractors.npy             int64 [c], rows of the catalog; remaining.npy has the others
-tasks.json                  which vectors each task compares
+tasks.json                  which vectors each task compares, and the entity type of its candidates
 TASK/pairs.parquet          query (row of the queries' file), product (row of the catalog), their ids, weight
 TASK/excluded.parquet       query, product: never competitors
 TASK/ranks.parquet          one row per pair: for each system how many competitors rank higher, and equal
 TASK/strata.parquet         one row per pair: for each stratum the group that it is in, if any
+
+Where the candidates of a task are pins or queries, "product" stands for one of those throughout, and the files of their
+catalog begin with pin_ or query_: pin_products.parquet (pin_id), pin_products_TOWER.npy, pin_distractors.npy.
 """
 
 import json
@@ -61,11 +64,11 @@ class FrozenVectors:
             query=query,
             product=pairs["product"].to_numpy(),
             weight=pairs["weight"].to_numpy(),
-            products=pq.read_metadata(self.folder / "products.parquet").num_rows,
-            distractors=np.load(self.folder / "distractors.npy"),
+            products=pq.read_metadata(self._catalog(task, "products.parquet")).num_rows,
+            distractors=np.load(self._catalog(task, "distractors.npy")),
             excluded_query=np.searchsorted(rows, excluded["query"].to_numpy()),
             excluded_product=excluded["product"].to_numpy(),
-            remaining=np.load(remaining) if (remaining := self.folder / "remaining.npy").exists() else None,
+            remaining=np.load(remaining) if (remaining := self._catalog(task, "remaining.npy")).exists() else None,
         )
 
     def product_ids(self) -> pa.Table:
@@ -104,18 +107,40 @@ class FrozenVectors:
             for name, column in columns.items()
         }
 
+    def entity_type(self, task: str) -> str:
+        """What the candidates of a task are: product, pin or query."""
+        return self._tasks[task].get("entity_type", "product")
+
+    def _catalog(self, task: str, name: str) -> Path:
+        return self.folder / _of_type(self.entity_type(task), name)
+
     def _pairs(self, task: str) -> pa.Table:
         return pq.read_table(self.folder / task / "pairs.parquet")
 
 
 def write_products(
-    folder: Path, product_ids: list[str], distractors: np.ndarray, remaining: np.ndarray | None = None
+    folder: Path,
+    product_ids: list[str],
+    distractors: np.ndarray,
+    remaining: np.ndarray | None = None,
+    entity_type: str = "product",
 ) -> None:
-    """Writes products.parquet, distractors.npy and, unless they are in rising order, the remaining rows."""
-    pq.write_table(pa.table({"product_id": product_ids}), folder / "products.parquet")
-    np.save(folder / "distractors.npy", distractors)
+    """Writes products.parquet, distractors.npy and, unless they are in rising order, the remaining rows; or the same of
+    another entity type."""
+    ids = pa.table({f"{entity_type}_id": product_ids})
+    pq.write_table(ids, folder / _of_type(entity_type, "products.parquet"))
+    np.save(folder / _of_type(entity_type, "distractors.npy"), distractors)
     if remaining is not None:
-        np.save(folder / "remaining.npy", remaining)
+        np.save(folder / _of_type(entity_type, "remaining.npy"), remaining)
+
+
+def candidate_file(entity_type: str, tower: str) -> str:
+    """The name of the file with the vectors that a tower makes of a whole catalog."""
+    return _of_type(entity_type, f"products_{tower}.npy")
+
+
+def _of_type(entity_type: str, name: str) -> str:
+    return name if entity_type == "product" else f"{entity_type}_{name}"
 
 
 def write_task(
@@ -183,5 +208,5 @@ def write_strata(folder: Path, strata: Mapping[str, Stratum]) -> None:
 
 
 def write_tasks(folder: Path, vectors_of: dict[str, dict[str, str]]) -> None:
-    """Writes tasks.json: for each task the files of its `queries` and `products`."""
+    """Writes tasks.json: for each task the files of its `queries` and `products`, and the `entity_type` of these."""
     write_text(folder / TASKS, json.dumps(vectors_of, indent=2) + "\n")

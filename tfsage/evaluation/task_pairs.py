@@ -18,6 +18,8 @@ class TaskPairs(NamedTuple):
     query_rows: int64 [Q], the row in the prepared queries of each query of the judgements, ascending.
     judgements: the pairs, weighted by how often they were engaged with.
     popularity: float64 [products], engagements in the training pairs of the same actions.
+
+    What the judgements call products are the candidates of the task, of whatever entity type.
     """
 
     query_rows: np.ndarray
@@ -31,23 +33,23 @@ def load_task_pairs(
     """The pairs of `split` with the actions that the task is evaluated on, or None when there are none.
 
     No fair competitors of a query, besides its other positives: what the query is known to have engaged with in
-    the other splits, what the exclusions name, and, for a product query, the product itself. When there are more
-    than `max_pairs` pairs, a hashed sample of the queries is taken, each with all of its pairs.
+    the other splits, what the exclusions name, and, where queries and candidates are of one type, the query itself.
+    When there are more than `max_pairs` pairs, a hashed sample of the queries is taken, each with all of its pairs.
     """
     actions = dict.fromkeys(task.evaluate_actions or task.actions, 1.0)
-    by_split = {name: data.pairs(name, task.surface, task.query_type, actions) for name in SPLITS}
+    by_split = {name: data.pairs(name, task.surface, task.query_type, actions, task.entity_type) for name in SPLITS}
     asked = by_split.pop(split)
     if not len(asked.query):
         return None
-    excluded = excluded_pairs(data, task.query_type)
-    catalog = data.product_count
-    keep = ~np.isin(_keys(asked.query, asked.product, catalog), _keys(*excluded, catalog))
-    query, product, weight = asked.query[keep], asked.product[keep], asked.count[keep]
+    excluded = excluded_pairs(data, task.query_type, task.entity_type)
+    catalog = data.entity(task.entity_type).count
+    keep = ~np.isin(_keys(asked.query, asked.entity, catalog), _keys(*excluded, catalog))
+    query, product, weight = asked.query[keep], asked.entity[keep], asked.count[keep]
     if not len(query):
         return None
     keep = np.isin(query, _sampled_queries(data, task, query, config))
     query_rows, query = np.unique(query[keep], return_inverse=True)
-    known = [(pairs.query, pairs.product) for pairs in by_split.values()]
+    known = [(pairs.query, pairs.entity) for pairs in by_split.values()]
     excluded_query, excluded_product = _joined([excluded, *known])
     concerned = np.isin(excluded_query, query_rows)
     judgements = Judgements(
@@ -61,7 +63,7 @@ def load_task_pairs(
         excluded_product=excluded_product[concerned],
     )
     train = by_split["train"]
-    popularity = np.bincount(train.product, train.count, minlength=catalog)
+    popularity = np.bincount(train.entity, train.count, minlength=catalog)
     return TaskPairs(query_rows, judgements, popularity)
 
 
