@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from tfsage.config.data import EnrichConfig, PrepareConfig, TextConfig
+from tfsage.config.health import DoctorConfig
 from tfsage.config.loss import LossConfig
 from tfsage.config.section import Rate, Section
 from tfsage.config.tasks import PAIR_FIELDS, TaskConfig, with_shared_pairs
@@ -40,6 +41,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     export: ExportConfig = ExportConfig()
+    doctor: DoctorConfig = DoctorConfig()
 
     @field_validator("tasks", mode="before")
     @classmethod
