@@ -1,10 +1,10 @@
-# make demo | make test | make bench | make bench-torch | make lint. The environment is made on demand; nothing else is
-# needed but CPython 3.11, make and a C compiler.
+# make demo | make test | make bench | make bench-torch | make bench-sbert | make lint. The environment is made on
+# demand; nothing else is needed but CPython 3.11, make and a C compiler.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 
-.PHONY: demo test bench bench-torch lint install lock clean
+.PHONY: demo test bench bench-torch bench-sbert lint install lock clean
 
 install: .venv/.installed
 
@@ -33,6 +33,10 @@ bench: install
 bench-torch: install
 	@$(BIN)/python -m benchmarks.train_step_torch
 
+# Against sentence-transformers, in .venv-sbert.
+bench-sbert: install
+	@$(BIN)/python -m benchmarks.query_training
+
 lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -44,4 +48,4 @@ lock:
 	@$(BIN)/python -m pip freeze > requirements.lock
 
 clean:
-	@rm -rf .venv .venv-torch runs bundles build dist *.egg-info
+	@rm -rf .venv .venv-torch .venv-sbert runs bundles build dist *.egg-info

@@ -7,8 +7,6 @@ come out the same. The environment (.venv-torch) is made on demand. Both sides g
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 import typer
 
+from benchmarks.environments import python_of
 from benchmarks.straight import straight_twin
 from benchmarks.timing import interleave
 from benchmarks.train_step import (
@@ -50,7 +49,7 @@ def main(
         pairs, rounds = 16, 2
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(2)
-    python = torch_python()
+    python = python_of(ENVIRONMENT, REQUIREMENTS)
     batch = make_batch(config, vocabulary, pairs)
     tower = product_tower(config, vocabulary)
     with tempfile.TemporaryDirectory() as scratch:
@@ -78,17 +77,6 @@ def main(
     ratio = seconds["PyTorch"] / seconds["tfsage"]
     result = {"name": "train_step_torch", "against": f"straight PyTorch build ({REQUIREMENTS[0]})"}
     print(json.dumps({**result, "ratio": round(ratio, 2), "rounds": rounds}))
-
-
-def torch_python() -> Path:
-    """The Python of an environment with PyTorch, which is made when it is missing."""
-    python, done = ENVIRONMENT / "bin" / "python", ENVIRONMENT / ".installed"
-    if not done.exists():
-        print(f"Installing {' '.join(REQUIREMENTS)} into {ENVIRONMENT}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-        done.touch()
-    return python
 
 
 def flat_batch(batch: dict) -> dict[str, np.ndarray]:

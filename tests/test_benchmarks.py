@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from benchmarks import query_training
 from benchmarks.straight import same_weights, straight_loss, straight_twin
 from benchmarks.train_step import (
     TOLERANCE,
@@ -87,4 +88,25 @@ def test_train_step_ends_with_one_json_object(capsys):
     main(smoke=True, curve=False)
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["name"], result["rounds"]) == ("train_step", 2)
+    assert result["ratio"] > 0
+
+
+def test_query_training_reads_pairs_and_learns(tmp_path):
+    texts, products = query_training.training_pairs(tmp_path, pairs=8, batches=2)
+    assert np.shape(texts) == (2, 8) and products.shape == (2, 8, 256)
+    assert len({text for batch in texts for text in batch}) == 16
+    tower = query_training.make_tower(query_training.SMALL, texts, tmp_path / "vocabulary.txt")
+    assert tower.tokenizer.vocabulary_size() == query_training.SMALL["vocabulary_size"]
+    step = query_training.our_step(tower, texts, products)
+    losses = [step() for _ in range(60)]
+    assert losses[-2] < losses[0] and losses[-1] < losses[1]
+
+
+def test_query_training_is_the_same_in_sentence_transformers(capsys):
+    if not (query_training.ENVIRONMENT / ".installed").exists():
+        print("\n.venv-sbert is missing (make bench-sbert makes it): query_training is not compared")
+        return
+    query_training.main(smoke=True)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["name"], result["rounds"]) == ("query_training", 2)
     assert result["ratio"] > 0
