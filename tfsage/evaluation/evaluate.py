@@ -23,6 +23,7 @@ from tfsage.evaluation.freeze import freeze_vectors
 from tfsage.evaluation.frozen import TASKS, FrozenVectors, write_products, write_ranks, write_tasks
 from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.measure import MODEL, LexicalRows, measure_task
+from tfsage.evaluation.named_ranks import named_ranks
 from tfsage.evaluation.ranks import PairRanks, rank_rows, rank_static
 from tfsage.evaluation.report import write_report
 from tfsage.evaluation.table import metrics_table
@@ -34,6 +35,8 @@ _EXAMPLES = 3
 
 def evaluate_run(run: str | Path, split: str = "test") -> dict:
     """Evaluates every engagement task of a run on one split, with the baselines beside it.
+
+    Rankings below RUN/baselines (`tfsage baselines` makes some) stand beside the built-in baselines.
 
     Writes into the run: vectors/SPLIT (see `frozen`), metrics.json and report.html; for dev metrics_dev.json and
     report_dev.html, so that choosing on dev does not overwrite what test said.
@@ -95,7 +98,9 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
         for task, pairs in tasks:
             console.print(f"Evaluating {task.name}: {len(pairs.judgements.query):,} pairs")
             catalog = catalogs[task.entity_type]
-            metrics["tasks"][task.name], examples[task.name] = _evaluate_task(vectors, task, pairs, config, catalog)
+            named = named_ranks(opened.folder, split, task.name, pairs.judgements)
+            measured = _evaluate_task(vectors, task, pairs, config, catalog, named)
+            metrics["tasks"][task.name], examples[task.name] = measured
     suffix = "" if split == "test" else f"_{split}"
     write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
     write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
@@ -126,12 +131,18 @@ class _Catalog:
 
 
 def _evaluate_task(
-    vectors: FrozenVectors, task: TaskConfig, pairs: TaskPairs, config: EvaluationConfig, catalog: _Catalog
+    vectors: FrozenVectors,
+    task: TaskConfig,
+    pairs: TaskPairs,
+    config: EvaluationConfig,
+    catalog: _Catalog,
+    named: dict[str, PairRanks],
 ) -> tuple[dict, list[Example]]:
     queries, products = vectors.vectors(task.name)
     lexical = _lexical_rows(task, pairs, catalog)
     baselines = _baselines(task, pairs, catalog, lexical)
     chosen = {name: baselines[name] for name in config.baselines if name in baselines}
+    chosen |= {name: lambda _, ranks=ranks: ranks for name, ranks in named.items()}
     result = measure_task(queries, products, pairs.judgements, config, chosen, lexical, pairs.popularity)
     write_ranks(vectors.folder / task.name, result.ranks)
     asked = catalog.data.queries(task.query_type)

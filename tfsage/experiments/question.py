@@ -11,6 +11,7 @@ from tfsage.errors import TfsageError
 from tfsage.evaluation.bootstrap import resampled_sums
 from tfsage.evaluation.frozen import FrozenVectors
 from tfsage.evaluation.judgements import Judgements
+from tfsage.evaluation.named_ranks import same_question
 from tfsage.evaluation.ranks import PairRanks
 from tfsage.evaluation.recall import recall_sums
 
@@ -68,7 +69,7 @@ class Question:
         """The numerators of one run, float [metrics, tasks, queries]."""
         vectors = FrozenVectors(folder)
         for task, judgements in self._judgements.items():
-            if task not in vectors.tasks or not _same(judgements, vectors.judgements(task)):
+            if task not in vectors.tasks or not same_question(judgements, vectors.judgements(task)):
                 raise TfsageError(f"{folder}: {task} was not evaluated on the same pairs as the other runs")
         return self._spread({task: [top for top, _ in self._task_sums(task, vectors)] for task in self._judgements})
 
@@ -111,11 +112,6 @@ def _mean_ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """Over the last axis, the tasks; one without any query of the kind is left out."""
     with np.errstate(invalid="ignore"):
         return np.nanmean(numerators / np.where(denominators > 0, denominators, np.nan), axis=-1)
-
-
-def _same(one: Judgements, other: Judgements) -> bool:
-    names = ("query", "product", "weight", "distractors", "excluded_query", "excluded_product")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def _query_ids(vectors: FrozenVectors, task: str, judgements: Judgements) -> np.ndarray:
