@@ -249,6 +249,30 @@ def compare(
     typer.echo("\n".join(verdict))
 
 
+@app.command(epilog="Example: tfsage baselines --run runs/demo")
+def baselines(
+    run: Run,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="sum_mlp, mlp_concat_mlp or tfrs; may be repeated; all by default."),
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Which pairs the run was evaluated on.")] = Split.TEST,
+    sentence_model: Annotated[
+        Path | None, typer.Option("--sentence-model", help="Folder of a sentence-transformers model, as one more.")
+    ] = None,
+) -> None:
+    """Train baselines on an evaluated run's data, then evaluate it again with them in the same table."""
+    from tfsage.quiet import quiet_keras_nlp
+
+    quiet_keras_nlp()
+    from tfsage.baselines import BASELINES, write_baselines
+    from tfsage.evaluation import evaluate_run
+
+    write_baselines(run, name or BASELINES, split.value, sentence_model)
+    evaluate_run(run, split=split.value)
+    _done(f"report in {run / ('report.html' if split is Split.TEST else 'report_dev.html')}")
+
+
 @app.command(epilog="Example: tfsage experiment losses/shop --out experiments/losses_shop")
 def experiment(
     name: Annotated[
