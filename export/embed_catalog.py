@@ -1,8 +1,10 @@
 """Batch inference: a products table to embeddings, Parquet to Parquet, in bounded memory, resumable."""
 
 import itertools
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import ibis
@@ -10,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from export.missing_features import count_missing
 from export.raw_features import raw_features, text_column
 from export.saved_model import load_signature
-from tfsage.bundle import Bundle, embeddings_schema
+from tfsage.bundle import MISSING, Bundle, embeddings_schema
 from tfsage.console import progress
 from tfsage.data.schema import EXPECTED, accepts
 from tfsage.errors import TfsageError
@@ -82,9 +85,15 @@ def embed_catalog(bundle: Bundle, products: Path, batch_size: int) -> Bundle:
             if _is_finished(path, rows, {**mark, "part": str(place)}, manifest.dimension):
                 bar.advance(task, rows)
                 continue
-            inputs = _counted((batch for _, batch in batches), lambda done: bar.advance(task, done))
+            missing = Counter()
+
+            def tell(batch: pa.RecordBatch, missing=missing) -> None:
+                missing.update(count_missing(batch, manifest.text_fields, manifest.image_column))
+                bar.advance(task, len(batch))
+
+            inputs = _told((batch for _, batch in batches), tell)
             embedded = embed_record_batches(inputs, str(bundle.product_tower), manifest.image_column, manifest.space_id)
-            _write_part(path, embedded, {**mark, "part": str(place)})
+            _write_part(path, embedded, {**mark, "part": str(place)}, missing)
             fresh = True
     if not fresh and manifest.products == count:
         return bundle
@@ -149,6 +158,7 @@ def _is_finished(path: Path, rows: int, mark: dict[str, str], dimension: int) ->
     try:
         table = pq.read_table(path, partitioning=None)
         found = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        found.pop(MISSING, None)
         if found != mark or len(table) != rows:
             return False
         check_vectors(vectors_of(table), str(path), dimension)
@@ -157,14 +167,16 @@ def _is_finished(path: Path, rows: int, mark: dict[str, str], dimension: int) ->
     return True
 
 
-def _counted(batches: Iterator[pa.RecordBatch], tell) -> Iterator[pa.RecordBatch]:
+def _told(batches: Iterator[pa.RecordBatch], tell: Callable[[pa.RecordBatch], None]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield batch
-        tell(len(batch))
+        tell(batch)
 
 
-def _write_part(path: Path, batches: Iterator[pa.RecordBatch], mark: dict[str, str]) -> None:
-    table = pa.Table.from_batches(batches).replace_schema_metadata(mark)
+def _write_part(path: Path, batches: Iterator[pa.RecordBatch], mark: dict[str, str], missing: Counter) -> None:
+    table = pa.Table.from_batches(batches)
+    # Known only now that every batch has passed.
+    table = table.replace_schema_metadata({**mark, MISSING: json.dumps(missing)})
     aside = path.with_name(f".{path.name}.partial")
     pq.write_table(table, aside, compression="zstd", use_dictionary=["space_id"])
     os.replace(aside, path)

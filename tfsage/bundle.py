@@ -29,6 +29,9 @@ from tfsage.index.storage import read_report
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 
+MISSING = "missing_features"
+"""Key in the metadata of a part of the embeddings: how many of its products lack each feature, as JSON."""
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
