@@ -249,6 +249,46 @@ def compare(
     typer.echo("\n".join(verdict))
 
 
+@app.command(epilog="Example: tfsage doctor bundles/CURRENT --against bundles/0a1b2c3d4e5f")
+def doctor(
+    bundle: Annotated[Path, typer.Argument(help="Bundle to examine.", show_default=False)],
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Earlier bundle: what changed, and can both be mixed?")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file whose section `doctor` has the thresholds.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Examine the vectors and towers of a bundle. Exit status: 0 healthy, 1 alarms, 2 could not be examined."""
+    from rich.console import Console
+
+    from tfsage.bundle import Bundle
+    from tfsage.config import DoctorConfig, load_config
+    from tfsage.health import diagnose
+    from tfsage.health.table import findings_table
+    from tfsage.quiet import quiet_tensorflow
+
+    try:
+        settings = load_config(config).doctor if config else DoctorConfig()
+        bundles = [Bundle.open(folder) for folder in (bundle, against) if folder]
+        quiet_tensorflow()
+        from tfsage.health.bundle_space import bundle_space
+
+        findings = diagnose(*map(bundle_space, bundles), config=settings)
+    except TfsageError as error:
+        error.exit_status = 2
+        raise
+    healthy = all(finding.verdict != "alarm" for finding in findings)
+    if as_json:
+        about = {"bundle": str(bundle), "against": str(against) if against else None, "healthy": healthy}
+        typer.echo(json.dumps({**about, "findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        Console().print(findings_table(findings, f"health of {bundle}"))
+    if not healthy:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tfsage baselines --run runs/demo")
 def baselines(
     run: Run,

@@ -5,6 +5,7 @@ Every section has working defaults, unknown keys are refused, and a resolved cop
 
 from tfsage.config.data import EnrichConfig, PrepareConfig, SplitConfig, TextConfig
 from tfsage.config.files import load_config, save_config, with_seed
+from tfsage.config.health import DoctorConfig
 from tfsage.config.loss import FrequencyConfig, HardNegativesConfig, LossConfig
 from tfsage.config.root import Config, EvaluationConfig, ExportConfig
 from tfsage.config.tasks import TaskConfig
@@ -30,6 +31,7 @@ __all__ = [
     "CompatibilityTowerConfig",
     "Config",
     "DistilBertTowerConfig",
+    "DoctorConfig",
     "EmbeddingConfig",
     "EnrichConfig",
     "EvaluationConfig",
