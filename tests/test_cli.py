@@ -17,7 +17,19 @@ import tfsage
 from tests.serving.models import TITLES, write_bundle
 from tfsage.cli import app
 
-COMMANDS = ("synth", "import", "prepare", "train", "evaluate", "compare", "doctor", "probe", "experiment", "serve", "search")
+COMMANDS = (
+    "synth",
+    "import",
+    "prepare",
+    "train",
+    "evaluate",
+    "compare",
+    "doctor",
+    "probe",
+    "experiment",
+    "serve",
+    "search",
+)
 CONFIG = {
     "towers": {"product": {"kind": "itemsage"}, "text": {"kind": "ngram"}},
     "tasks": [{"name": "t", "source": "catalog_text", "query_tower": "text"}],
