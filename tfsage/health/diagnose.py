@@ -228,6 +228,7 @@ def _unmeasured(check: str, config: DoctorConfig) -> Finding:
 
 def _queries(space: Space, survey: Survey, texts, products=None) -> np.ndarray:
     """Vectors of the texts and of the titles of sampled products (all by default), or of the products themselves."""
+    texts = [text for text in texts if text.strip()]  # the empty query has no direction
     sample = [survey.sample[product] for product in (survey.sample if products is None else products)]
     if space.embed is None:
         return np.array([vector for _, vector in sample], np.float32).reshape(-1, space.dimension)

@@ -11,7 +11,7 @@ def test_the_card_has_headline_strata_hubness_alarms_and_serving():
     assert lines[0] == "- **Alarm, search_click:** a hub"
     text = "\n".join(lines)
     assert "| search_click | 0.620 [0.600, 0.640] | 0.650 [0.630, 0.670] |" in text
-    assert "| popularity decile | decile 1 | 100 | 10.0 % | 0.372 [0.352, 0.392] |" in text
+    assert "| popularity decile | no engagements | 100 | 9.1 % | 0.372 [0.352, 0.392] |" in text
     assert "| closeup_checkout | engaged products | 5.7 % |" in text
     assert "| search_click | index (scann_tree) | 0.583 [0.563, 0.603] | -0.017 [-0.019, -0.015] | 98.3 % |" in text
     assert "ndcg@10" in text

@@ -5,7 +5,7 @@ from tfsage.evaluation.report.contents import alarms
 SYSTEMS = ("model", "fusion", "two_tower", "bm25", "popularity", "random")
 LEVEL = {"model": 0.62, "fusion": 0.65, "two_tower": 0.5, "bm25": 0.41, "popularity": 0.12, "random": 0.01}
 K = (10, 100)
-DECILES = tuple(f"decile {place}" for place in range(1, 11))
+DECILES = ("no engagements", *(f"decile {place}" for place in range(1, 11)))
 NOVELTY = tuple(f"{query} query, {product} product" for query in ("seen", "novel") for product in ("seen", "novel"))
 STRATA = {"popularity_decile": DECILES, "cold_start": ("cold", "warm"), "novelty": NOVELTY}
 

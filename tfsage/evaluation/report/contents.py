@@ -57,6 +57,18 @@ def load_report(run: Path) -> dict | None:
     return _json(run / "report.json")
 
 
+def index_facts(bundle: Bundle) -> dict | None:
+    """What report.json says of the index of a bundle: its `IndexSummary`, or None while it has no index."""
+    index = bundle.manifest.index
+    return index and index.model_dump(mode="json")
+
+
+def serving_of(run: Path, bundle: Bundle) -> dict | None:
+    """serving.json of a run, or None where the loss of serving was not measured with a bundle of this very space."""
+    serving = _json(run / "serving.json")
+    return serving if serving and serving["bundle"] == bundle.manifest.space_id else None
+
+
 def alarms(metrics: Mapping) -> list[dict[str, str]]:
     """Every alarm of every task, as {"task", "alarm"}."""
     found = []
@@ -78,10 +90,9 @@ def _described(example: Example) -> dict:
 
 def _index(folder: Path) -> dict | None:
     try:
-        index = Bundle.open(folder).manifest.index
+        return index_facts(Bundle.open(folder))
     except TfsageError:
         return None
-    return index and index.model_dump(mode="json")
 
 
 def _json(path: Path):

@@ -12,6 +12,9 @@ from tfsage.evaluation.report.tables import comparisons, stratum_name
 _CURVES = ("popularity_decile",)
 """Strata whose groups lie along an axis; the others are bars."""
 
+_SHORT = {"no engagements": "none"}
+"""Names that would not fit below an axis."""
+
 
 def task_figures(metrics: Mapping, task: str) -> list[Figure]:
     """Recall of every system, and what it differs from the model and the fusion."""
@@ -95,7 +98,7 @@ def index_figure(index: Mapping | None) -> Figure | None:
 
 
 def _stratum_curve(groups: Sequence[Mapping], metric: str, systems: list[str], caption: str, label: str) -> Figure:
-    names = [group["group"].removeprefix("decile ") for group in groups]
+    names = [_SHORT.get(group["group"], group["group"].removeprefix("decile ")) for group in groups]
     lines = []
     for place, system in enumerate(systems):
         found = [(x, group[system][metric]) for x, group in enumerate(groups) if metric in group.get(system, {})]
