@@ -6,8 +6,9 @@ import tf_keras
 from benchmarks.attention import StraightEncoder, copy_weights
 from tests.towers.harness import check_tower, empty_rows
 from tests.towers.products import FIELDS, IMAGES, SIZE, products, randomize, text_layers
-from tfsage.config import HashEmbeddingConfig, ItemSageTowerConfig
+from tfsage.config import HashEmbeddingConfig, ItemSageTowerConfig, NeighbourConfig
 from tfsage.text.hash_embedding import HashEmbedding
+from tfsage.towers.normalize import l2_normalize
 from tfsage.towers.product import ItemSageTower
 
 SIZES = {"width": 16, "heads": 4, "feed_forward": 24, "head_hidden": 32, "dimension": 12}
@@ -60,6 +61,42 @@ def no_features(tower) -> dict[str, tf.Tensor]:
 def test_harness(layers, groups, tmp_path):
     text, images = bool(groups["text_fields"]), groups["images"] is not None
     check_tower(make_tower(layers, **groups), products(text, images), tmp_path)
+
+
+NEIGHBOURS = NeighbourConfig(column="around", slots=5, dimension=6)
+
+
+def with_neighbours(count: int = 7) -> dict[str, np.ndarray]:
+    """The products with 0 to 7 graph neighbours."""
+    values = np.random.default_rng(8).standard_normal((4, count, 6)).astype(np.float32)
+    present = np.arange(count) < np.array([[0], [2], [count], [5]])
+    return {**products(), "around": values * present[:, :, None].astype(np.float32)}
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_harness_with_graph_neighbours(layers, tmp_path):
+    check_tower(make_tower(layers, **BOTH, neighbours=NEIGHBOURS), with_neighbours(), tmp_path)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_graph_neighbours_are_a_group_of_their_own(layers):
+    """Through keras_nlp with three groups; a neighbour beyond the slots does not count."""
+    tower, raw = make_tower(layers, **BOTH, neighbours=NEIGHBOURS), with_neighbours()
+    features = tower.featurize(raw)
+    images = tower.image_slots(features, IMAGES.slots).numpy()
+    around = raw["around"][:, :5]
+    around = around / np.sqrt((around**2).mean(-1, keepdims=True) + 1e-6)
+    slots = {"image": images, "neighbour": around, "text": tower.text_slots(features).numpy()}
+    capacities = {"image": 4, "neighbour": 5, "text": 3}
+    straight = StraightEncoder(capacities, width=16, heads=4, feed_forward=24, layers=layers)
+    straight(slots)
+    copy_weights(tower.encoder, straight)
+    np.testing.assert_allclose(tower.encoder(slots), straight(slots), atol=1e-5)
+    vectors = tower.embed(raw).numpy()
+    np.testing.assert_allclose(vectors, l2_normalize(tower.head(straight(slots))), atol=1e-5)
+    beyond = raw["around"].copy()
+    beyond[:, 5:] = 3.0
+    np.testing.assert_allclose(tower.embed({**raw, "around": beyond}), vectors, atol=1e-5)
 
 
 def test_equals_the_straight_computation(tower):

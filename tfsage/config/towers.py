@@ -54,12 +54,24 @@ class EmbeddingConfig(Section):
     dimension: PositiveInt = 256
 
 
+class NeighbourConfig(Section):
+    """The slots of graph neighbours (ItemSage §4.1.3), a column that `tfsage neighbours` writes."""
+
+    column: str = "neighbour_embeddings"
+    slots: PositiveInt = 50
+    dimension: PositiveInt = 256
+
+
 class ItemSageTowerConfig(Section):
-    """The product tower of ItemSage §3.3: image and text slots, [CLS] attention, MLP head."""
+    """The product tower of ItemSage §3.3: image and text slots, [CLS] attention, MLP head.
+
+    With `neighbours` the embeddings of a product's neighbours in the pin-board graph are a third group of slots.
+    """
 
     kind: Literal["itemsage"]
     text_fields: tuple[str, ...] = TEXT_FIELDS
     images: ImageConfig | None = ImageConfig()
+    neighbours: NeighbourConfig | None = None
     hash_embedding: HashEmbeddingConfig = HashEmbeddingConfig()
     layers: PositiveInt = 1
     width: PositiveInt = 512

@@ -54,5 +54,7 @@ def _columns(who: str, tower: TowerConfig) -> Iterator[tuple[str, int, str, bool
     """The embedding columns of a tower: name, dimension, who asks for it, and whether tables may be without."""
     if (images := getattr(tower, "images", None)) is not None:
         yield images.column, images.dimension, f"{who}.images", images.optional
+    if (neighbours := getattr(tower, "neighbours", None)) is not None:
+        yield neighbours.column, neighbours.dimension, f"{who}.neighbours", False
     for each in getattr(tower, "embeddings", ()):
         yield each.column, each.dimension, f"{who}.embeddings", False

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tfsage.config import EmbeddingConfig, FrozenTowerConfig
+from tfsage.config import EmbeddingConfig, FrozenTowerConfig, NeighbourConfig
 from tfsage.data.prepared import PreparedData
 from tfsage.data.stores import RaggedStore
 
@@ -36,6 +36,7 @@ class EntityFeatures:
         image_dimension: entries of an image's vector; entities of tables without the column have no image.
         embeddings: further embedding columns; zeros for tables without the column.
         entity_type: product or pin.
+        neighbours: the embedding column whose rows fill the slots of graph neighbours, or None.
     """
 
     def __init__(
@@ -47,18 +48,20 @@ class EntityFeatures:
         image_dimension: int = 256,
         embeddings: Sequence[EmbeddingConfig] = (),
         entity_type: str = "product",
+        neighbours: NeighbourConfig | None = None,
     ):
         entity = data.entity(entity_type)
         self.entity_type, self.count = entity_type, entity.count
         self.text_fields = tuple(text_fields)
         self.image_column, self.slots, self.image_dimension = image_column, slots, image_dimension
-        self.embeddings = tuple(embeddings)
+        self.embeddings, self.neighbours = tuple(embeddings), neighbours
         self._tokens = entity.tokens if self.text_fields else None
         self._stored_fields = len(entity.text_fields)
         places = {field: place for place, field in enumerate(entity.text_fields)}
         self._fields = np.array([places.get(field, -1) for field in text_fields], np.int64)
         stored = entity.embedding_columns
         self._images = entity.vectors(image_column) if image_column in stored else None
+        self._neighbours = None if neighbours is None else entity.vectors(neighbours.column)
         self._vectors = [entity.vectors(each.column) if each.column in stored else None for each in embeddings]
 
     @property
@@ -69,6 +72,8 @@ class EntityFeatures:
     @property
     def store_bytes(self) -> dict[str, int]:
         stores = {"tokens": self._tokens, self.image_column: self._images}
+        if self.neighbours is not None:
+            stores[self.neighbours.column] = self._neighbours
         stores |= {each.column: store for each, store in zip(self.embeddings, self._vectors, strict=True)}
         return {
             f"{self.entity_type}/{name}": store.values.nbytes + store.offsets.nbytes
@@ -79,11 +84,12 @@ class EntityFeatures:
     def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
         """Features of the entities at `rows` (int64 [n]), without a group where its `hide` mask (bool [n]) is true.
 
-        Embeddings are hidden with the images.
+        Embeddings and neighbours are hidden with the images.
 
         Returns:
             token_ids int32 [T] and token_lengths int32 [n, fields]; with images also images float32 [I, D] and
-            image_lengths int32 [n]; with embeddings also vectors float32 [n, their sizes added up], the mean of those
+            image_lengths int32 [n]; with neighbours also neighbours float32 [N, D] and neighbour_lengths int32 [n];
+            with embeddings also vectors float32 [n, their sizes added up], the mean of those
             that an entity has in a column, zeros for none.
         """
         features = {}
@@ -100,6 +106,9 @@ class EntityFeatures:
         elif self._images is not None:
             values, lengths = _gather(self._images, rows, absent)
             features["images"], features["image_lengths"] = _keep_first(values, lengths, self.slots)
+        if self.neighbours is not None:
+            values, lengths = _keep_first(*_gather(self._neighbours, rows, absent), self.neighbours.slots)
+            features["neighbours"], features["neighbour_lengths"] = values, lengths
         if self.embeddings:
             pairs = zip(self.embeddings, self._vectors, strict=True)
             parts = [_means(store, rows, absent, each.dimension) for each, store in pairs]
@@ -134,7 +143,8 @@ def candidate_features(data: PreparedData, tower, entity_type: str = "product") 
         frozen = isinstance(tower, FrozenTowerConfig) or "embedding" in getattr(tower, "raw_signature", ())
         return QueryFeatures(data, "embedding" if frozen else "query")
     images = getattr(tower, "images", None)
-    read = {"embeddings": getattr(tower, "embeddings", ()), "entity_type": entity_type}
+    read = {"embeddings": getattr(tower, "embeddings", ()), "neighbours": getattr(tower, "neighbours", None)}
+    read["entity_type"] = entity_type
     fields = getattr(tower, "text_fields", ())
     if images is None:
         return EntityFeatures(data, fields, **read)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-_FLAT = {"token_lengths": "token_ids", "image_lengths": "images"}
+_FLAT = {"token_lengths": "token_ids", "image_lengths": "images", "neighbour_lengths": "neighbours"}
 """Lengths (int32 [rows] or [rows, bags]) → the flat values they belong to, in the order of rows."""
 
 

@@ -9,7 +9,7 @@ from tfsage.errors import TfsageError
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.tokenizer import NgramTokenizer
 from tfsage.towers.base import Tower
-from tfsage.towers.slots import pad_slots, rms_normalize
+from tfsage.towers.slots import pad_slots, present_vectors, rms_normalize
 from tfsage.towers.standardize import Standardize
 
 IMAGES = "image_embeddings"
@@ -77,9 +77,7 @@ class ContentTower(Tower):
         if self.text_fields:
             features |= self.tokenizer.features([raw[field] for field in self.text_fields])
         if self.images is not None:
-            present = tf.reduce_any(raw[IMAGES] != 0.0, axis=-1)
-            features["images"] = tf.boolean_mask(raw[IMAGES], present)
-            features["image_lengths"] = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
+            features["images"], features["image_lengths"] = present_vectors(raw[IMAGES])
         if self.embeddings:
             features["vectors"] = tf.concat([raw[each.column] for each in self.embeddings], axis=1)
         return features

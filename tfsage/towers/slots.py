@@ -19,6 +19,19 @@ def rms_normalize(vectors: tf.Tensor) -> tf.Tensor:
     return vectors * tf.math.rsqrt(tf.reduce_mean(tf.square(vectors), axis=-1, keepdims=True) + _EPSILON)
 
 
+def present_vectors(vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The vectors that are not all zeros.
+
+    Args:
+        vectors: float32 [rows, n, size].
+
+    Returns:
+        float32 [total, size], row after row, and how many each row has, int32 [rows].
+    """
+    present = tf.reduce_any(vectors != 0.0, axis=-1)
+    return tf.boolean_mask(vectors, present), tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
+
+
 def pad_slots(values: tf.Tensor, lengths: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
     """Slots of equal number per row, from a flat list of vectors.
 

@@ -84,7 +84,7 @@ class RecordReader:
 
     def __init__(self, data: PreparedData, features: dict[str, Features]):
         self._data, self._features = data, features
-        self._recorded = {pool for pool, gather in features.items() if isinstance(gather, EntityFeatures)}
+        self._recorded = {pool for pool, gather in features.items() if _has_records(gather)}
         kinds = sorted({features[pool].entity_type for pool in self._recorded})
         stores = [f"stores/{kind}/{name}" for kind in kinds for name in list_files(data.folder / "stores" / kind)]
         tables = [path.name for path in data.folder.glob("*.parquet")]
@@ -150,3 +150,8 @@ class RecordReader:
 
 def _name(about: dict) -> str:
     return f"{about['source']}-{hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _has_records(features: Features) -> bool:
+    """Queries are small, and records hold no graph neighbours: both are read from the stores."""
+    return isinstance(features, EntityFeatures) and features.neighbours is None
