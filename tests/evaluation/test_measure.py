@@ -7,8 +7,10 @@ from tests.evaluation.worlds import make_judgements, unit
 from tfsage.config import EvaluationConfig
 from tfsage.evaluation.baselines import rank_randomly
 from tfsage.evaluation.dense_ranks import rank_dense
+from tfsage.evaluation.graded import Grades
 from tfsage.evaluation.measure import measure_task, nearest
 from tfsage.evaluation.ranks import rank_static
+from tfsage.evaluation.strata import cold_start
 
 CONFIG = EvaluationConfig(k=(3, 10), bootstrap=200, fuse_bm25=True)
 
@@ -81,9 +83,11 @@ def test_fusion_is_an_option(world):
 def test_a_healthy_space_raises_no_alarm_and_a_collapsed_one_does(world, result):
     judgements, queries, products, _ = world
     assert result.metrics["collapsed"] is False
+    assert result.metrics["alarms"] == []
     noise = 0.01 * np.random.default_rng(0).standard_normal(products.shape)
     collapsed = measure_task(queries, unit(products[:1] + noise), judgements, CONFIG, {}).metrics
     assert collapsed["collapsed"] is True
+    assert "vectors of the products" in collapsed["alarms"][0]
     assert collapsed["mean_cosine"]["products"] > 0.99
 
 
@@ -115,6 +119,45 @@ def test_nearest_of_a_catalog_smaller_than_k(world):
     assert (nearest(queries, products, alone, np.array([0]), 5) == -1).all()
     lists = nearest(queries, products, alone, np.array([1]), 400)
     assert set(lists[0]) == {-1, *range(300)}
+
+
+def test_ranks_are_told_for_every_system_with_what_ties_leave_open(result):
+    ranks = result.metrics["ranks"]
+    assert set(ranks) == {"model", "fusion", "random", "popularity"}
+    assert ranks["random"]["tied"] == 1.0 and ranks["popularity"]["tied"] == 0.0
+    for name, each in ranks.items():
+        assert each["median_minimum"] <= each["median_expected"] <= each["median_maximum"]
+        system = result.metrics if name == "model" else result.metrics["baselines"].get(name, result.metrics["fusion"])
+        for k in (3, 10):
+            lost, won = each[f"recall@{k}_maximum"], each[f"recall@{k}_minimum"]
+            assert lost - 1e-12 <= system[f"recall@{k}"]["value"] <= won + 1e-12
+
+
+def test_the_distractor_curve_goes_through_the_metric(result):
+    curve = result.metrics["distractor_curve"]
+    assert (curve["distractors"], curve["k"]) == ([100, 200, 250, 300], [3, 10])
+    for name in ("model", "fusion", "random", "popularity"):
+        values = np.array([curve[name]["recall@3"], curve[name]["recall@10"]])
+        assert (np.diff(values, axis=1) <= 1e-12).all() and (values[0] <= values[1]).all()
+    assert curve["model"]["recall@10"][2] == pytest.approx(result.metrics["recall@10"]["value"])
+
+
+def test_strata_and_grades_are_of_every_system(world):
+    judgements, queries, products, _ = world
+    strata = {"cold_start": cold_start(judgements.product % 3 > 0)}
+    grades = Grades(judgements.query[:9], judgements.product[:9], np.arange(9.0))
+    metrics = measure_task(
+        queries, products, judgements, CONFIG, {"random": rank_randomly}, strata=strata, grades=grades
+    ).metrics
+    rows = metrics["strata"]["cold_start"]
+    assert [row["group"] for row in rows] == ["cold", "warm"]
+    assert sum(row["share"] for row in rows) == pytest.approx(1)
+    weight = [judgements.weight[judgements.product % 3 == 0].sum(), judgements.weight[judgements.product % 3 > 0].sum()]
+    for name, system in (("model", metrics), ("random", metrics["baselines"]["random"])):
+        parts = [row[name]["recall@10"]["value"] for row in rows]
+        assert np.average(parts, weights=weight) == pytest.approx(system["recall@10"]["value"])
+    assert set(metrics["graded"]) == {"model", "random"}
+    assert metrics["graded"]["model"]["ndcg@10"]["value"] > metrics["graded"]["random"]["ndcg@10"]["value"]
 
 
 def test_ranks_are_those_of_the_model(world, result):

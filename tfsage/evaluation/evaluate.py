@@ -76,7 +76,7 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
             "prepare with a larger share or window for it (`prepare.split` in the config)"
         )
     metrics = {
-        "format": 1,
+        "format": 2,
         "split": split,
         "distractors": len(distractors.rows),
         "distractor_set": distractors.describe(),
@@ -142,8 +142,7 @@ def _evaluate_task(
     lexical = _lexical_rows(task, pairs, catalog)
     baselines = _baselines(task, pairs, catalog, lexical)
     chosen = {name: baselines[name] for name in config.baselines if name in baselines}
-    chosen |= {name: lambda _, ranks=ranks: ranks for name, ranks in named.items()}
-    result = measure_task(queries, products, pairs.judgements, config, chosen, lexical, pairs.popularity)
+    result = measure_task(queries, products, pairs.judgements, config, chosen, lexical, pairs.popularity, named=named)
     write_ranks(vectors.folder / task.name, result.ranks)
     asked = catalog.data.queries(task.query_type)
     examples = choose_examples(

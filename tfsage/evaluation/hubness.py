@@ -1,6 +1,18 @@
 """Hubness: how unevenly the catalog appears in the top k of many queries (research: always beside a reference)."""
 
+from collections.abc import Mapping
+
 import numpy as np
+
+HUB_SHARE = 0.1
+HUB_RATIO = 3.0
+"""A product that stands in more than `HUB_SHARE` of the lists is a hub when its share of all their places is also more
+than `HUB_RATIO` times what the most engaged product has of all engagements: a bestseller may be shown often."""
+
+NARROW_RATIO = 2.0
+"""Lists that show less than so many times the products of a popularity ranker are all the same."""
+
+_FEW_LISTS = 10
 
 
 def occurrences(neighbours: np.ndarray, products: int) -> np.ndarray:
@@ -17,6 +29,7 @@ def concentration(counts: np.ndarray, queries: int) -> dict[str, float]:
 
     Returns:
         max_share: share of the lists in which the most frequent product stands.
+        max_places: share of all places in the lists that it takes.
         above_10_percent, above_1_percent: number of products that stand in more than that share of the lists.
         skewness: of N_k over the catalog (population form); 0 when all are equal.
         gini: 0 for an even spread, towards 1 for a single hub.
@@ -29,6 +42,7 @@ def concentration(counts: np.ndarray, queries: int) -> dict[str, float]:
     skewness = ((counts - counts.mean()) ** 3).mean() / deviation**3 if deviation else 0.0
     return {
         "max_share": float(counts[-1] / queries),
+        "max_places": float(counts[-1] / total),
         "above_10_percent": int((counts > 0.1 * queries).sum()),
         "above_1_percent": int((counts > 0.01 * queries).sum()),
         "skewness": float(skewness),
@@ -36,6 +50,40 @@ def concentration(counts: np.ndarray, queries: int) -> dict[str, float]:
         "coverage": float((counts > 0).mean()),
         "expected_frequency": float((counts**2).sum() / total),
     }
+
+
+def hub_alarm(
+    k: int,
+    queries: int,
+    model: Mapping[str, float],
+    engaged: Mapping[str, float],
+    popularity: Mapping[str, float] | None,
+) -> str | None:
+    """What is wrong with the model's hubness, in a sentence, or None.
+
+    A share alone says little, since people do want bestsellers; the alarm rings on ratios to the two references.
+
+    Args:
+        k: length of the lists.
+        queries: number of lists; fewer than ten say nothing.
+        model, engaged, popularity: what `concentration` says of the model's lists, of the products that each query
+            engaged with, and of the lists of a popularity ranker.
+    """
+    if queries < _FEW_LISTS:
+        return None
+    if model["max_share"] > HUB_SHARE:
+        top, reference = model["max_places"], engaged["max_places"]
+        if top > HUB_RATIO * reference:
+            return (
+                f"one product stands in {model['max_share']:.0%} of the top {k} lists, {top / reference:.1f} times the "
+                "share that the most engaged product has of the engagements: a hub"
+            )
+    if popularity is not None and model["coverage"] < NARROW_RATIO * popularity["coverage"]:
+        return (
+            f"the top {k} lists of {queries:,} queries show {model['coverage']:.2%} of the catalog, hardly more than a "
+            f"popularity ranker's {popularity['coverage']:.2%}: all queries get the same products"
+        )
+    return None
 
 
 def mean_cosine(vectors: np.ndarray) -> float:

@@ -1,17 +1,22 @@
 """One task, from vectors and judgements to its metrics: arrays in, numbers out."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from tfsage.config import EvaluationConfig
+from tfsage.evaluation.breakdown import describe_ranks, distractor_curve, recall_curve, strata_metrics
 from tfsage.evaluation.dense_ranks import rank_dense
 from tfsage.evaluation.fusion import dense_rows, fused_rows
-from tfsage.evaluation.hubness import concentration, mean_cosine, occurrences
+from tfsage.evaluation.graded import Grades, graded_metrics, with_graded
+from tfsage.evaluation.hubness import concentration, hub_alarm, mean_cosine, occurrences
 from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.ranks import PairRanks, rank_rows
 from tfsage.evaluation.recall import recall_sums
+from tfsage.evaluation.strata import Stratum
 from tfsage.evaluation.summary import Summary
 from tfsage.index.brute_force import BruteForceIndex
 
@@ -21,11 +26,11 @@ FUSION = "fusion"
 COLLAPSED_COSINE = 0.99
 """Vectors whose mean cosine with one another is above this hardly tell anything apart."""
 
-CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""The k of the recall curve, as far as there are candidates."""
-
 HUB_K = 10
 HUB_QUERIES = 10_000
+
+Ranker = Callable[[Judgements], PairRanks]
+"""Ranks the products of any question about the same queries."""
 
 LexicalRows = Callable[[], Iterable[np.ndarray]]
 """Makes, for each query in turn, its scores of the whole catalog."""
@@ -47,11 +52,15 @@ def measure_task(
     products: np.ndarray,
     judgements: Judgements,
     config: EvaluationConfig,
-    baselines: Mapping[str, Callable[[Judgements], PairRanks]],
+    baselines: Mapping[str, Ranker],
     lexical: LexicalRows | None = None,
     popularity: np.ndarray | None = None,
+    strata: Mapping[str, Stratum] | None = None,
+    grades: Grades | None = None,
+    named: Mapping[str, PairRanks] | None = None,
+    state: Path | None = None,
 ) -> TaskResult:
-    """Ranks, recall with intervals, differences from the baselines, hubness, and whether the space has collapsed.
+    """Everything that metrics.json says of one task.
 
     Args:
         queries: float32 [Q, d], unit.
@@ -61,23 +70,38 @@ def measure_task(
         baselines: how each baseline ranks.
         lexical: scores to fuse with, when `fuse_bm25` asks for it.
         popularity: float [products], for the popularity ranker whose hubness stands beside the model's.
+        strata: the groups of pairs whose recall is told apart.
+        grades: what people judged, for nDCG.
+        named: the ranks of rankings that came from elsewhere. They stand beside the baselines, except where grades ask
+            about further pairs.
+        state: a file from which a killed ranking by the model goes on (see `rank_dense`).
     """
-    ranks = {MODEL: rank_dense(queries, products, judgements)}
-    ranks |= {name: rank(judgements) for name, rank in baselines.items()}
+    rankers: dict[str, Ranker] = {MODEL: partial(rank_dense, queries, products, state=state), **baselines}
     if config.fuse_bm25 and lexical is not None:
-        rows = fused_rows(dense_rows(queries, products), lexical())
-        ranks[FUSION] = rank_rows(rows, judgements, "Ranking with BM25 fused in")
+        rankers[FUSION] = lambda asked: rank_rows(
+            fused_rows(dense_rows(queries, products), lexical()), asked, "Ranking with BM25 fused in"
+        )
+    ranks = {name: rank(judgements) for name, rank in rankers.items()} | dict(named or {})
+    hubness = _hubness(queries, products, judgements, popularity, config.seed)
     cosine = {"queries": mean_cosine(queries), "products": mean_cosine(products)}
+    alarms = [alarm for alarm in (_collapse_alarm(cosine), hubness["alarm"]) if alarm]
     metrics = {
         "pairs": len(judgements.query),
         "queries": judgements.queries,
         "engagements": float(judgements.weight.sum()),
         **recall_metrics(ranks, judgements, config),
-        "hubness": _hubness(queries, products, judgements, popularity, config.seed),
-        "recall_curve": _curve(ranks, judgements),
+        "ranks": {name: describe_ranks(each.pair, judgements.weight, config.k) for name, each in ranks.items()},
+        "recall_curve": recall_curve(ranks, judgements),
+        "distractor_curve": distractor_curve(ranks, judgements, config.k),
+        "strata": strata_metrics(ranks, judgements, strata or {}, config),
+        "hubness": hubness,
         "mean_cosine": cosine,
-        "collapsed": max(cosine.values()) > COLLAPSED_COSINE,
+        "collapsed": _collapse_alarm(cosine) is not None,
+        "alarms": alarms,
     }
+    if grades is not None and (grades.grade > 0).any():
+        asked = with_graded(judgements, grades)
+        metrics["graded"] = graded_metrics({name: rank(asked) for name, rank in rankers.items()}, asked, grades, config)
     return TaskResult(metrics, ranks)
 
 
@@ -119,13 +143,6 @@ def nearest(
     return np.take_along_axis(rows, kept_first, axis=1)
 
 
-def _curve(ranks: Mapping[str, PairRanks], judgements: Judgements) -> dict[str, list]:
-    """Engagement-weighted recall of every system over `k`."""
-    ks = [k for k in CURVE if k <= len(judgements.distractors)]
-    weight = judgements.weight / judgements.weight.sum()
-    return {"k": ks} | {name: [float(weight @ each.pair.hits(k)) for k in ks] for name, each in ranks.items()}
-
-
 def _hubness(queries, products, judgements: Judgements, popularity: np.ndarray | None, seed: int) -> dict:
     """The model's hubness beside that of two references: the engaged products themselves, and a popularity ranker."""
     count = min(judgements.queries, HUB_QUERIES)
@@ -142,4 +159,14 @@ def _hubness(queries, products, judgements: Judgements, popularity: np.ndarray |
         most_popular = np.argsort(-popularity, kind="stable")[:HUB_K]
         lists = np.tile(most_popular, (count, 1))
         hubness["popularity"] = concentration(occurrences(lists, judgements.products), count)
-    return hubness
+    alarm = hub_alarm(HUB_K, count, hubness[MODEL], hubness["engaged_products"], hubness.get("popularity"))
+    return hubness | {"alarm": alarm}
+
+
+def _collapse_alarm(cosine: Mapping[str, float]) -> str | None:
+    for what, value in cosine.items():
+        if value > COLLAPSED_COSINE:
+            return (
+                f"the vectors of the {what} are nearly all the same (mean cosine {value:.3f}): the space has collapsed"
+            )
+    return None
