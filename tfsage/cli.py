@@ -289,6 +289,28 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: tfsage neighbours --tables shop --out shop_neighbours")
+def neighbours(
+    tables: Tables,
+    out: Out,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many neighbours a product keeps.")] = 50,
+    walkers: Annotated[int, typer.Option("--walkers", min=1, help="Random walks from each product.")] = 50,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each walk.")] = 40,
+    restart: Annotated[
+        float, typer.Option("--restart", min=0.0, max=1.0, help="Chance to go back to the product before a step.")
+    ] = 0.3,
+    seed: Annotated[int, typer.Option("--seed", help="Of the walks.")] = 1,
+    config: SplitFile = None,
+    before: Before = None,
+) -> None:
+    """Add `neighbour_embeddings` to products: the pins that random walks over the boards visit most."""
+    from tfsage.graph.neighbours import write_neighbours
+    from tfsage.graph.walks import Walks
+
+    write_neighbours(tables, out, count, Walks(walkers, steps, restart, seed), _enrichment(config)[1], before)
+    _done(f"tables in {out}")
+
+
 @app.command(epilog="Example: tfsage baselines --run runs/demo")
 def baselines(
     run: Run,
