@@ -8,10 +8,11 @@ import pyarrow as pa
 from tfsage.data.synthetic.columns import Batches, Streams, ids
 from tfsage.data.synthetic.concepts import ATTRIBUTES
 
-_SAVED_TOGETHER = 10
+_SAVED_TOGETHER, _PUT_ASIDE = 10, 3
+"""How many things share a board, by theme or under a title that says nothing."""
 _THEMES = {("style", "room"): 0.6, ("color", "category"): 0.5, ("material", "category"): 0.5, (): 0.6}
 """What a board is about, and the share of things that somebody saved to a board of that kind."""
-_GENERIC = ("Home", "Ideas", "My Favorites", "For Later", "House Stuff", "Inspiration", "New Home", "Wishlist")
+_GENERIC = ("Home", "Ideas", "My Home", "For Later")
 
 
 def board_rows(entities: dict[str, dict[str, np.ndarray]], streams: Streams, first: dt.datetime, days: int) -> Batches:
@@ -25,12 +26,12 @@ def board_rows(entities: dict[str, dict[str, np.ndarray]], streams: Streams, fir
     """
     saved_days = streams("board_days")
     taken = 0
-    for kind, letters, order, title_words in _collections(entities, streams):
-        boards = np.arange(len(order)) // _SAVED_TOGETHER
+    for kind, letters, order, titles, size in _collections(entities, streams):
+        boards = np.arange(len(order)) // size
         day = saved_days.integers(days, size=len(order))
         yield {
             "board_id": ids("b", taken + boards),
-            "title": [title_words[place * _SAVED_TOGETHER] for place in boards.tolist()],
+            "title": [titles[place * size] for place in boards.tolist()],
             "entity_id": ids(letters, order),
             "entity_type": [kind] * len(order),
             "timestamp": pa.array(np.datetime64(first, "us") + day.astype("timedelta64[D]")),
@@ -39,11 +40,11 @@ def board_rows(entities: dict[str, dict[str, np.ndarray]], streams: Streams, fir
 
 
 def _collections(entities: dict[str, dict[str, np.ndarray]], streams: Streams):
-    """Kind, letters of its ids, things (rows, like beside like) and a title for each of them."""
+    """Kind, letters of its ids, things (rows, like beside like), a title for each, and how many share a board."""
     pins = entities["pin"]
     rng = streams("boards")
     order = np.lexsort([rng.random(len(pins["category"])), pins["room"], pins["style"]])
-    yield "pin", "pin", order, _titles(pins, order, ("style", "room"))
+    yield "pin", "pin", order, _titles(pins, order, ("style", "room")), _SAVED_TOGETHER
     for number, (kind, letters) in enumerate((("product", "p"), ("pin", "pin"))):
         values = entities[kind]
         rng = streams("more_boards", number)
@@ -52,7 +53,7 @@ def _collections(entities: dict[str, dict[str, np.ndarray]], streams: Streams):
             order = saved[np.lexsort([rng.random(len(saved)), *(values[name][saved] for name in theme)])]
             titles = _titles(values, order, theme) if theme else rng.choice(_GENERIC, len(order)).tolist()
             if len(order):
-                yield kind, letters, order, titles
+                yield kind, letters, order, titles, _SAVED_TOGETHER if theme else _PUT_ASIDE
 
 
 def _titles(values: dict[str, np.ndarray], rows: np.ndarray, theme: tuple[str, ...]) -> list[str]:
