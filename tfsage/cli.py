@@ -494,6 +494,56 @@ def search(
         typer.echo(f"{place:3}  {hit.score:.4f}  {hit.product_id}  {hit.title}")
 
 
+@app.command(epilog="Example: tfsage service --root bundles --data runs/demo/data")
+def service(
+    root: Root,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free port.")] = 8080,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            metavar="HOST:PORT",
+            help="Model server to ask; may be repeated, the first that serves the bundle's space is taken. Without it: "
+            "the one on 127.0.0.1:8500 if it does, else one is started in this process.",
+        ),
+    ] = None,
+    redis: Annotated[
+        str | None, typer.Option("--redis", metavar="URL", help="Redis for query vectors; this process by default.")
+    ] = None,
+    cache_size: Annotated[
+        int, typer.Option("--cache-size", min=1, help="Query vectors that are kept in this process.")
+    ] = 100_000,
+    products: Annotated[
+        Path | None,
+        typer.Option("--products", help="Products table (Parquet) to filter by; that of --data by default."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Prepared folder; its training queries explain hits.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Parquet file of pictures: product_id, image (bytes).")
+    ] = None,
+    pins: Annotated[
+        Path | None, typer.Option("--pins", help="Parquet file of pins in the space: pin_id, embedding.")
+    ] = None,
+    hybrid: Annotated[bool, typer.Option("--hybrid", help="Offer fusion with BM25 over the products' text.")] = False,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Folder of another bundle, to be put beside the published one.")
+    ] = None,
+) -> None:
+    """Answer search, similar products and Home over HTTP, with a page to try them; follows the published bundle."""
+    _require_published(root)
+    from tfsage.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+    from tfsage.retrieval.loaded import Settings
+    from tfsage.retrieval.server import run_service
+
+    settings = Settings(tuple(address or ()), redis, cache_size, products, data, images, pins, hybrid)
+    run_service(root, settings, compare=compare, host=host, port=port)
+
+
 def _require_published(root: Path) -> None:
     """Finds a mistyped folder out before TensorFlow is loaded."""
     from tfsage.bundle import Bundle
