@@ -55,17 +55,17 @@ def test_copies_of_a_row_tell_nothing_when_they_are_a_group(points):
 
 def test_fasttext_reads_the_text_and_the_others_do_not(points):
     words = np.array(["red chairs", "blue desks", "blue chairs"])
-    kind = np.random.default_rng(4).integers(0, 3, 600)
-    texts = [f"{words[k]} number {row}" for row, k in enumerate(kind)]
-    result = cross_validate({"item": points}, words[kind], texts, folds=3, resamples=200)
+    kind = np.random.default_rng(4).integers(0, 3, 300)
+    texts = [f"{words[k]} {row}" for row, k in enumerate(kind)]
+    result = cross_validate({"item": points[:300]}, words[kind], texts, folds=2, resamples=200)
     assert accuracy(result, "fasttext") > 0.95
     assert accuracy(result, "item linear") < 0.45
 
 
-def test_rare_labels_are_left_out_and_counted(points):
+def test_rare_labels_are_left_out_and_counted():
     labels = np.array(["often", "seldom"])[(np.arange(600) % 3 == 0).astype(int)].astype(object)
     labels[:4] = "rare"
-    result = cross_validate({"item": points}, labels, folds=5, resamples=100)
+    result = cross_validate({}, labels, folds=5, resamples=100)
     assert result["left_out"] == {"rows": 4, "labels": 1}
     assert (result["rows"], result["labels"]) == (596, 2)
 
