@@ -49,6 +49,12 @@ def test_home_depot_takes_relevance_as_a_proxy(home_depot, tmp_path):
     ]
     constant = ("surface", "query_type", "entity_type", "count")
     assert {tuple(row[name] for name in constant) for row in engagements} == {("search", "query", "product", 1)}
+    relevance = read(tmp_path / "out", "relevance")
+    assert {(row["query_type"], row["entity_type"]) for row in relevance} == {("query", "product")}
+    assert [(row["query_id"], row["entity_id"], row["grade"]) for row in relevance] == [
+        *((1, 7, 2.0), (1, 8, 0.67), (2, 8, 1.67), (2, 7, 1.33)),
+        *((1, 7, 1.0), (1, 8, 1.5)),
+    ]
 
 
 def test_fashion_pins_lead_to_other_products_of_the_same_title(tmp_path):

@@ -29,6 +29,15 @@ def not_utf8(table, column, row):
     return spoil
 
 
+def judge(entity_id, grade):
+    def spoil(shop):
+        judged = {"query_type": "query", "query_id": "q0", "entity_type": "product", "entity_id": "p0", "grade": 0.0}
+        other = judged | {"entity_id": entity_id, "grade": grade}
+        shop["relevance"] = {name: [judged[name], other[name]] for name in judged}
+
+    return spoil
+
+
 BAD_ROWS = {
     "null id": (put("products", "product_id", 5, None), "products, column product_id: 1 row: null; for example None"),
     "empty id": (put("pins", "pin_id", 2, ""), "pins, column pin_id: 1 row: an empty id"),
@@ -71,6 +80,14 @@ BAD_ROWS = {
     "negative count": (
         put("engagements", "count", 2, -3),
         "engagements, column count: 1 row: not a number above 0; for example -3",
+    ),
+    "negative grade": (
+        judge("p1", -0.5),
+        "relevance, column grade: 1 row: not a number from 0 upwards; for example -0.5 (relevance.parquet row 1)",
+    ),
+    "grade of an unknown product": (
+        judge("p77", 1.0),
+        "relevance, column entity_id: 1 row: a product id that no row of products has; for example p77",
     ),
     "null count": (put("engagements", "count", 2, None), "engagements, column count: 1 row: null"),
     "null timestamp": (

@@ -30,8 +30,9 @@ class Data:
     product_count = CATALOG
     product_ids = Strings([f"p{row}" for row in range(CATALOG)])
 
-    def __init__(self, pairs, exclusions=(), entity_type="product"):
+    def __init__(self, pairs, exclusions=(), entity_type="product", variant_groups=None):
         self._pairs, self._exclusions, self.entity_type = pairs, exclusions, entity_type
+        self._variant_groups = variant_groups
         self._queries = SimpleNamespace(ids=Strings([f"q{row}" for row in range(100)]))
 
     def pairs(self, split, surface, query_type, actions, entity_type="product"):
@@ -48,7 +49,8 @@ class Data:
         return self._queries
 
     def entity(self, kind):
-        return SimpleNamespace(count=CATALOG if kind == "product" else OTHERS)
+        count = CATALOG if kind == "product" else OTHERS
+        return SimpleNamespace(count=count, variant_groups=self._variant_groups)
 
     def exclusions(self, query_type, entity_type="product"):
         query, product = np.array(self._exclusions, int).reshape(-1, 2).T
@@ -158,3 +160,13 @@ def test_candidates_may_be_pins_and_queries(entity_type):
     related = entity_type == "query"
     assert as_pairs(found) == ([(7, 4, 1.0)] if related else [(7, 4, 1.0), (7, 7, 5.0)])
     assert excluded(found) == ({(7, 7)} if related else set())
+
+
+def test_variants_of_the_positives_and_of_the_query_do_not_compete():
+    group = np.full(CATALOG, -1)
+    group[[4, 40, 41]], group[[7, 42]], group[[20, 21]] = 5, 2, 9
+    pairs = {("test", "click"): [(7, 4, 1.0), (8, 3, 1.0)]}
+    assert excluded(load(Data(pairs, variant_groups=group))) == {(7, 4), (7, 40), (7, 41)}
+    found = load(Data({("test", "click"): [(7, 4, 1.0)]}, variant_groups=group), query_type="product")
+    assert excluded(found) - {(7, 7)} == {(7, 4), (7, 40), (7, 41), (7, 42)}
+    assert as_pairs(found) == [(7, 4, 1.0)], "a positive stays one although a variant of it is excluded"

@@ -79,6 +79,7 @@ class EntityWriter:
             "id_type": self.id_type,
             "text_fields": stored_text_fields(self._source),
             "embedding_columns": self._dimensions,
+            "variants": "variant_group" in self._source.columns,
         }
 
     def describe_queries(self) -> dict:
@@ -101,6 +102,8 @@ class EntityWriter:
                 writers.append(self._string_writer("language", "languages"))
         else:
             writers.append(self._string_writer("title", "titles"))
+        if "variant_group" in self._source.columns:
+            writers.append(self._string_writer("variant_group", "variant_groups"))
         writers += [self._vectors_writer(name) for name in self._dimensions]
         if self._type != "product" and (vector := embedding_column(self._dimensions)):
             writers.append(self._embedding_writer(vector))

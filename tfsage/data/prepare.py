@@ -80,6 +80,7 @@ class _Preparation:
         split = settle_split(self._engagements(), self._config.prepare.split)
         self._write_pairs(entities, split)
         self._write_exclusions(entities)
+        self._write_relevance(entities)
         vocabulary = self._write_tokens()
         described = {"split": {"by": split.by, **{name: str(when) for name, when in split.boundaries.items()}}}
         self._report |= described
@@ -147,6 +148,14 @@ class _Preparation:
             rows = with_rows(good, entities).select("query_type", "query", "entity_type", "entity").distinct()
             ordered = rows.order_by(["query_type", "query", "entity_type", "entity"])
             self._connection.to_parquet(ordered, self._folder / "exclusions.parquet")
+
+    def _write_relevance(self, entities: ibis.Table) -> None:
+        """Who was judged more than once gets the mean grade."""
+        if "relevance" in self._sources:
+            judged = ["query_type", "query", "entity_type", "entity"]
+            rows = with_rows(self._good("relevance"), entities).mutate(grade=_.grade.cast("float64"))
+            ordered = rows.group_by(judged).agg(grade=_.grade.mean()).order_by(judged)
+            self._connection.to_parquet(ordered, self._folder / "relevance.parquet")
 
     def _write_tokens(self) -> Vocabulary:
         kinds = [kind for kind in self._writers if kind != "query"]

@@ -74,6 +74,7 @@ class Entity:
     def __init__(self, folder: Path, kind: str, described: dict):
         self._folder, self._stores = folder, folder / "stores" / kind
         self.kind, self.count, self.id_type = kind, described["count"], described["id_type"]
+        self._has_variants = described.get("variants", False)
         self.text_fields = tuple(described["text_fields"])
         self.embedding_columns = dict(described["embedding_columns"])
 
@@ -91,6 +92,15 @@ class Entity:
     def tokens(self) -> RaggedStore:
         """Token ids (int32) of text field f of entity e in row e * len(text_fields) + f."""
         return RaggedStore(self._stores / "tokens")
+
+    @cached_property
+    def variant_groups(self) -> np.ndarray | None:
+        """int64 [count], which group of variants each is in, -1 for none; None where the table does not tell."""
+        if not self._has_variants:
+            return None
+        names = StringStore(self._stores / "variant_groups").gather(np.arange(self.count))
+        groups, group = np.unique(np.array(names, object), return_inverse=True)
+        return np.where(groups[group] == "", -1, group)
 
     def vectors(self, column: str) -> RaggedStore:
         """The vectors (float32 [dimension] each, zero vectors left out) of an embedding column, by row.
@@ -231,6 +241,12 @@ class PreparedData:
         ]
         return np.unique(np.concatenate(rows))
 
+    def trained_on(self, role: str, kind: str) -> np.ndarray:
+        """Rows (int64, rising) of a kind that any training pair has in a role, `query` or `entity`."""
+        pairs = ibis.duckdb.connect().read_parquet(self.folder / "pairs_train.parquet")
+        rows = pairs.filter(pairs[f"{role}_type"] == kind).select(role).distinct().order_by(role)
+        return rows.to_pyarrow()[role].to_numpy()
+
     def exclusions(self, query_type: str, entity_type: str = "product") -> tuple[np.ndarray, np.ndarray]:
         """Pairs that are neither relevant nor candidates: query rows int64 [m] and entity rows int64 [m]."""
         path = self.folder / "exclusions.parquet"
@@ -239,6 +255,15 @@ class PreparedData:
         table = ibis.duckdb.connect().read_parquet(path)
         rows = table.filter(table.query_type == query_type, table.entity_type == entity_type).to_pyarrow()
         return rows["query"].to_numpy(), rows["entity"].to_numpy()
+
+    def relevance(self, query_type: str, entity_type: str = "product") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What people judged: query rows int64 [m], entity rows int64 [m] and grades float64 [m], from 0."""
+        path = self.folder / "relevance.parquet"
+        if not path.exists():
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        table = ibis.duckdb.connect().read_parquet(path)
+        rows = table.filter(table.query_type == query_type, table.entity_type == entity_type).to_pyarrow()
+        return rows["query"].to_numpy(), rows["entity"].to_numpy(), rows["grade"].to_numpy()
 
     def _store(self, *parts: str) -> Path:
         return self.folder.joinpath("stores", *parts)

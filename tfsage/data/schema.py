@@ -16,13 +16,14 @@ ENRICHMENT_FIELDS = ("board_titles", "engaged_queries", "captions")
 """Text that others wrote about an entity (OmniSearchSage §3.2)."""
 ALL_TEXT_FIELDS = TEXT_FIELDS + ENRICHMENT_FIELDS
 
-Kind = Literal["id", "text", "category", "count", "timestamp", "vector", "vectors"]
+Kind = Literal["id", "text", "category", "count", "grade", "timestamp", "vector", "vectors"]
 
 EXPECTED = {
     "id": "string or int64",
     "text": "string or list<string>",
     "category": "string",
     "count": "an integer or a float",
+    "grade": "an integer or a float",
     "timestamp": "timestamp or date",
     "vector": "list<float>, all of one length",
     "vectors": "list<list<float>>, all inner lists of one length",
@@ -64,7 +65,9 @@ _TEXT = {field: Column("text") for field in ALL_TEXT_FIELDS}
 
 TABLES = {
     "products": Table(
-        {"product_id": _ID, **_TEXT, "image_embeddings": Column("vectors")}, "product_id", more_embeddings=True
+        {"product_id": _ID, **_TEXT, "variant_group": Column("text"), "image_embeddings": Column("vectors")},
+        "product_id",
+        more_embeddings=True,
     ),
     "pins": Table(
         {"pin_id": _ID, **_TEXT, "embedding": Column("vector"), "image_embeddings": Column("vectors")},
@@ -110,10 +113,20 @@ TABLES = {
             "entity_id": _ID,
         }
     ),
+    "relevance": Table(
+        {
+            "query_type": Column("category", True, QUERY_TYPES),
+            "query_id": _ID,
+            "entity_type": Column("category", True, ENTITY_TYPES),
+            "entity_id": _ID,
+            "grade": Column("grade", required=True),
+        }
+    ),
 }
 """Every table, in the order in which they are checked. `engagements.count` is 1 where the column is absent. A `queries`
 table without `query_id` uses the text itself as the id. A row of `boards` without `entity_type` is about whatever has
-its id."""
+its id. Products of one `variant_group` (sizes or colours of one article) do not compete with one another in an
+evaluation. `relevance` holds what people judged, from 0 for irrelevant upwards: for evaluation, never for training."""
 
 REQUIRED_TABLES = ("products", "engagements")
 TABLE_OF_TYPE = {"product": "products", "pin": "pins", "query": "queries"}
@@ -142,6 +155,7 @@ _ACCEPTS = {
     "text": lambda kind: is_string(kind) or (is_list(kind) and is_string(kind.value_type)) or pa.types.is_null(kind),
     "category": is_string,
     "count": lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
+    "grade": lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
     "timestamp": lambda kind: pa.types.is_timestamp(kind) or pa.types.is_date(kind),
     "vector": is_vector,
     "vectors": is_vectors,

@@ -52,7 +52,7 @@ class Source:
 
     @property
     def relation_columns(self) -> list[str]:
-        kinds = ("id", "category", "count", "timestamp")
+        kinds = ("id", "category", "count", "grade", "timestamp")
         return [name for name, column in self.columns.items() if column.kind in kinds or name == self.key]
 
     def batches(self, columns: list[str] | None = None) -> Iterator[Batch]:

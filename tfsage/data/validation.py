@@ -97,10 +97,10 @@ def check_relations(sources: dict[str, Source], bad: BadRows, connection: ibis.B
             _check_key(sources[name], bad, connection)
             ids.append(_known_ids(sources[name], bad, connection))
     known = ibis.union(*ids) if len(ids) > 1 else ids[0]
-    for name in ("engagements", "boards", "exclusions"):
+    for name in ("engagements", "boards", "exclusions", "relevance"):
         if name in sources:
             _check_columns(sources[name], bad, connection)
-    for name in ("engagements", "exclusions"):
+    for name in ("engagements", "exclusions", "relevance"):
         if name in sources:
             for role in ("query", "entity"):
                 _check_reference(sources[name], role, known, bad, connection)
@@ -131,11 +131,12 @@ def _check_columns(source: Source, bad: BadRows, connection: ibis.BaseBackend) -
             reason = f"unknown value (known: {', '.join(column.values)})"
             rows = table.filter(value.notnull(), value.notin(column.values)).mutate(example=value)
             bad.add_expression(source.name, name, reason, rows)
-        if column.kind == "count":
+        if column.kind in ("count", "grade"):
             number = value.cast("float64")
-            wrong = (number <= 0) | number.isnan() | number.isinf()
-            rows = table.filter(wrong).mutate(example=value.cast("string"))
-            bad.add_expression(source.name, name, "not a number above 0", rows)
+            too_low = number <= 0 if column.kind == "count" else number < 0
+            rows = table.filter(too_low | number.isnan() | number.isinf()).mutate(example=value.cast("string"))
+            reason = "not a number above 0" if column.kind == "count" else "not a number from 0 upwards"
+            bad.add_expression(source.name, name, reason, rows)
 
 
 def _check_key(source: Source, bad: BadRows, connection: ibis.BaseBackend) -> None:

@@ -19,8 +19,9 @@ from tfsage.evaluation.bootstrap import CONFIDENCE
 from tfsage.evaluation.dense_ranks import rank_dense
 from tfsage.evaluation.distractors import choose_distractors
 from tfsage.evaluation.examples import Example, choose_examples
+from tfsage.evaluation.facts import load_grades, load_strata
 from tfsage.evaluation.freeze import freeze_vectors
-from tfsage.evaluation.frozen import TASKS, FrozenVectors, write_products, write_ranks, write_tasks
+from tfsage.evaluation.frozen import TASKS, FrozenVectors, write_products, write_ranks, write_strata, write_tasks
 from tfsage.evaluation.judgements import Judgements
 from tfsage.evaluation.measure import MODEL, LexicalRows, measure_task
 from tfsage.evaluation.named_ranks import named_ranks
@@ -46,8 +47,9 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
         split: dev or test.
 
     Returns:
-        What metrics.json says: "split", "distractors", "products", "k", "bootstrap", "confidence", "seed",
-        "skipped" (tasks without pairs) and "tasks" (see `measure_task`).
+        What metrics.json says: "split", "distractors" and "distractor_set" of the products, "products", "candidates"
+        (of every entity type), "k", "bootstrap", "confidence", "seed", "skipped" (tasks without pairs) and "tasks" (see
+        `measure_task`).
 
     Raises:
         TfsageError: it is not a trained run, or no task has a pair in this split.
@@ -106,8 +108,8 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
     console.print(metrics_table(metrics))
     for name, measured in metrics["tasks"].items():
-        if measured["collapsed"]:
-            console.print(f"[bold red]{name}: the embedding has collapsed[/]; its vectors are nearly all the same")
+        for alarm in measured["alarms"]:
+            console.print(f"[bold red]{name}[/]: {alarm}")
     return metrics
 
 
@@ -142,8 +144,21 @@ def _evaluate_task(
     lexical = _lexical_rows(task, pairs, catalog)
     baselines = _baselines(task, pairs, catalog, lexical)
     chosen = {name: baselines[name] for name in config.baselines if name in baselines}
-    result = measure_task(queries, products, pairs.judgements, config, chosen, lexical, pairs.popularity, named=named)
+    strata = load_strata(catalog.data, task, pairs)
+    result = measure_task(
+        queries,
+        products,
+        pairs.judgements,
+        config,
+        chosen,
+        lexical,
+        pairs.popularity,
+        strata,
+        load_grades(catalog.data, task, pairs),
+        named,
+    )
     write_ranks(vectors.folder / task.name, result.ranks)
+    write_strata(vectors.folder / task.name, strata)
     asked = catalog.data.queries(task.query_type)
     examples = choose_examples(
         queries,

@@ -10,6 +10,7 @@ from tfsage.data.prepared import PreparedData
 from tfsage.data.schema import SPLITS
 from tfsage.evaluation.distractors import DistractorSet, hashed_order
 from tfsage.evaluation.judgements import Judgements
+from tfsage.evaluation.variants import variants_of
 
 
 class TaskPairs(NamedTuple):
@@ -33,7 +34,8 @@ def load_task_pairs(
     """The pairs of `split` with the actions that the task is evaluated on, or None when there are none.
 
     No fair competitors of a query, besides its other positives: what the query is known to have engaged with in
-    the other splits, what the exclusions name, and, where queries and candidates are of one type, the query itself.
+    the other splits, what the exclusions name, where queries and candidates are of one type the query itself, and
+    variants of the positives and of the query.
     When there are more than `max_pairs` pairs, a hashed sample of the queries is taken, each with all of its pairs.
     """
     actions = dict.fromkeys(task.evaluate_actions or task.actions, 1.0)
@@ -50,7 +52,8 @@ def load_task_pairs(
     keep = np.isin(query, _sampled_queries(data, task, query, config))
     query_rows, query = np.unique(query[keep], return_inverse=True)
     known = [(pairs.query, pairs.entity) for pairs in by_split.values()]
-    excluded_query, excluded_product = _joined([excluded, *known])
+    variants = _variants(data, task, query_rows[query], product[keep])
+    excluded_query, excluded_product = _joined([excluded, *known, variants])
     concerned = np.isin(excluded_query, query_rows)
     judgements = Judgements(
         query=query,
@@ -65,6 +68,18 @@ def load_task_pairs(
     train = by_split["train"]
     popularity = np.bincount(train.entity, train.count, minlength=catalog)
     return TaskPairs(query_rows, judgements, popularity)
+
+
+def _variants(
+    data: PreparedData, task: TaskConfig, query: np.ndarray, product: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a query with the variants of its positives, and of the query itself where it is of the same type."""
+    group = data.entity(task.entity_type).variant_groups
+    if group is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if task.query_type == task.entity_type:
+        query, product = np.concatenate([query, query]), np.concatenate([product, query])
+    return variants_of(query, product, group)
 
 
 def _sampled_queries(data: PreparedData, task: TaskConfig, query: np.ndarray, config: EvaluationConfig) -> np.ndarray:
