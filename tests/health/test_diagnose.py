@@ -90,6 +90,20 @@ def test_other_dimensions_cannot_be_mixed_and_nothing_in_common_is_not_measured(
 
     findings = {finding.check: finding for finding in diagnose(make_space(blocks=renamed), make_space(), CONFIG)}
     assert {findings[check].verdict for check in ("overlap", "new_queries", "old_queries")} == {"not measured"}
+    assert findings["overlap"].note == "no product in common"
+    findings = {finding.check: finding for finding in diagnose(make_space(embed=None), make_space(), CONFIG)}
+    assert (findings["overlap"].value, findings["overlap"].note) == (None, "only one version has a query tower")
+
+
+def test_both_versions_are_asked_the_titles_of_the_new_one():
+    def retitled():
+        yield from (block._replace(titles=["t0"] * len(block.ids)) for block in make_space().blocks())
+
+    assert alarms(make_space(), make_space(blocks=retitled)) == []
+
+
+def test_the_empty_query_is_not_asked():
+    assert alarms(make_space(canary_texts=["", "t4"])) == []  # the stand-in of the tower would fail on it
 
 
 def test_a_space_without_query_tower_is_asked_its_own_products():

@@ -2,6 +2,7 @@
 
 import hashlib
 import heapq
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ def diagnose(space: Space, earlier: Space | None = None, config: DoctorConfig | 
     findings = vector_findings(survey.statistics, before and before.statistics, config)
     findings += missing_findings(space.missing, earlier.missing if earlier else {}, config)
     findings += [canary_finding(each, config) for each in space.canaries()]
-    queries = _queries(space, survey, space.canary_texts)
+    queries = _queries(space, space.canary_texts, list(survey.sample.values()))
     if len(queries):
         findings.append(hub_finding(nearest_ids(queries, space.blocks(), K), space.products, config))
     if earlier:
@@ -184,18 +185,21 @@ def compared_findings(
     """
     texts = list(dict.fromkeys([*space.canary_texts, *earlier.canary_texts]))
     shared = [product for product in survey.sample if product in before.sample]
-    ours, theirs = _queries(space, survey, texts, shared), _queries(earlier, before, texts, shared)
+    ours = _queries(space, texts, [survey.sample[product] for product in shared])
+    # The same titles, were they changed in between; of the earlier version only its vectors are its own.
+    theirs = _queries(earlier, texts, [(survey.sample[each][0], before.sample[each][1]) for each in shared])
     if not shared or len(ours) != len(theirs):
-        return [_unmeasured(check, config) for check in _COMPARED]
+        note = "only one version has a query tower" if shared else "no product in common"
+        return [_compared(check, config, None, note) for check in _COMPARED]
     new_new = nearest_ids(ours, space.blocks(), _DEPTH)
     old_old = nearest_ids(theirs, earlier.blocks(), _DEPTH)
     ids = {product for lists in (new_new, old_old) for found in lists for product in found}
     common = present(ids, space.blocks()) & present(ids, earlier.blocks())
     kept = [[[product for product in found if product in common] for found in lists] for lists in (new_new, old_old)]
-    findings = [_unmeasured("overlap", config)._replace(value=overlap(*kept, K), note=f"{len(ours)} queries")]
+    findings = [_compared("overlap", config, overlap(*kept, K), f"{len(ours)} queries")]
     if space.dimension != earlier.dimension:
         note = f"the dimensions differ: {space.dimension} and {earlier.dimension}"
-        return findings + [_unmeasured(check, config)._replace(value=0.0, note=note) for check in _COMPARED[1:]]
+        return findings + [_compared(check, config, 0.0, note) for check in _COMPARED[1:]]
     # Only the titles have a product that is known to be right; they are the last ones of the queries.
     last = slice(len(ours) - len(shared), None)
     within = known_item_recall(old_old[last], shared, K)
@@ -203,7 +207,7 @@ def compared_findings(
         crossed = known_item_recall(nearest_ids(queries[last], products.blocks(), K), shared, K)
         note = f"recall@{K} of known items {crossed:.3f}, within the earlier version {within:.3f}"
         ratio = crossed / within if within else None
-        findings.append(_unmeasured(check, config)._replace(value=ratio, note=note))
+        findings.append(_compared(check, config, ratio, note))
     return findings
 
 
@@ -214,7 +218,7 @@ _APART = (
 )
 
 
-def _unmeasured(check: str, config: DoctorConfig) -> Finding:
+def _compared(check: str, config: DoctorConfig, value: float | None, note: str) -> Finding:
     if check == "overlap":
         title, limit = "first 10 that are the same as before", config.overlap
         remedy = "what shoppers see changes at once: compare both runs (tfsage compare) before publishing"
@@ -223,16 +227,15 @@ def _unmeasured(check: str, config: DoctorConfig) -> Finding:
             "new queries on the earlier products" if check == "new_queries" else "earlier queries on the new products"
         )
         title, limit, remedy = f"recall of {which}, as a ratio", config.cross_version_recall, _APART
-    return Finding(check, title, None, limit, remedy, at_most=False, note="no product in common")
+    return Finding(check, title, value, limit, remedy, at_most=False, note=note)
 
 
-def _queries(space: Space, survey: Survey, texts, products=None) -> np.ndarray:
-    """Vectors of the texts and of the titles of sampled products (all by default), or of the products themselves."""
-    texts = [text for text in texts if text.strip()]  # the empty query has no direction
-    sample = [survey.sample[product] for product in (survey.sample if products is None else products)]
+def _queries(space: Space, texts: Sequence[str], products: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Vectors of the texts and of the titles of products; where there is no query tower, the products' own vectors."""
     if space.embed is None:
-        return np.array([vector for _, vector in sample], np.float32).reshape(-1, space.dimension)
-    asked = [*texts, *(title for title, _ in sample)]
+        return np.array([vector for _, vector in products], np.float32).reshape(-1, space.dimension)
+    asked = [text for text in texts if text.strip()]  # the empty query has no direction
+    asked += [title for title, _ in products]
     vectors = space.embed(asked) if asked else np.empty((0, space.dimension), np.float32)
     return np.nan_to_num(vectors, posinf=0.0, neginf=0.0)
 

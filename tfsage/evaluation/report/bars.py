@@ -39,8 +39,7 @@ def bar_figure(bars: Sequence[Bar], caption: str, legend: Sequence[tuple[int, st
         caption: what the bars measure.
         legend: (place, name) of the series when rows mark several; every row then has the same ones.
     """
-    top = max(max(bar.high, *(value for _, value in bar.others)) if bar.others else bar.high for bar in bars)
-    across, parts = _frame(0.0, top, len(bars))
+    across, parts = _frame(0.0, max(value for bar in bars for value in _values(bar)) or 1.0, len(bars))
     for row, bar in enumerate(bars):
         y = row * _ROW
         parts += _names(bar.name, f"{bar.value:.3f}", y)
@@ -81,6 +80,10 @@ def verdict(low: float, high: float) -> str:
     if low > 0:
         return "▲"
     return "▼" if high < 0 else "○"
+
+
+def _values(bar: Bar) -> list[float]:
+    return [bar.high, *(value for _, value in bar.others)]
 
 
 def _frame(low: float, high: float, rows: int):
