@@ -1,11 +1,14 @@
 """Each illness is planted alone, and exactly its alarm rings."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from tests.evaluation.worlds import unit
 from tests.health.worlds import DIMENSION, PRODUCTS, healthy_vectors, make_space, rotation
 from tfsage.config.health import DoctorConfig
-from tfsage.health import Canaries, diagnose
+from tfsage.health import Block, Canaries, diagnose
 from tfsage.health.diagnose import canary_finding, hub_finding, survey_space
 
 CONFIG = DoctorConfig(queries=120)
@@ -139,3 +142,21 @@ def test_the_sample_is_the_same_in_any_order_and_blocks():
     one, other = survey_space(make_space(), 50), survey_space(make_space(blocks=reversed_blocks), 50)
     assert list(one.sample) == list(other.sample) and len(one.sample) == 50
     assert all(one.sample[product][0] == other.sample[product][0] == f"t{product[1:]}" for product in one.sample)
+
+
+def test_memory_does_not_grow_with_the_catalog():
+    def peak(blocks: int) -> int:
+        def read():
+            for number in range(blocks):
+                names = [f"p{number}-{row}" for row in range(2000)]
+                yield Block(names, names, unit(np.random.default_rng(number).standard_normal((2000, 64))))
+
+        tracemalloc.start()
+        try:
+            diagnose(make_space(dimension=64, products=2000 * blocks, blocks=read, embed=None), None, CONFIG)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # what is loaded or made only once
+    assert peak(30) < 1.5 * peak(5)
