@@ -29,6 +29,7 @@ COMMANDS = (
     "experiment",
     "serve",
     "search",
+    "service",
 )
 CONFIG = {
     "towers": {"product": {"kind": "itemsage"}, "text": {"kind": "ngram"}},
