@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from benchmarks import query_training
+from benchmarks import exact_ranks, query_training, serving_latency
 from benchmarks.straight import same_weights, straight_loss, straight_twin
 from benchmarks.train_step import (
     TOLERANCE,
@@ -110,3 +110,18 @@ def test_query_training_is_the_same_in_sentence_transformers(capsys):
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["name"], result["rounds"]) == ("query_training", 2)
     assert result["ratio"] > 0
+
+
+def test_exact_ranks_ends_with_one_json_object(capsys):
+    exact_ranks.main(smoke=True)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["name"], result["rounds"]) == ("exact_ranks", 2)
+    assert min(result["ratio"], result["share_of_matmul"]) > 0
+    assert set(result["memory_mb"]) == {"2000", "8000"}
+
+
+def test_serving_latency_ends_with_one_json_object(capsys):
+    serving_latency.main(smoke=True)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["name"], result["rounds"]) == ("serving_latency", 2)
+    assert min(result["ratio"], result["p99"], result["batching"]) > 0
