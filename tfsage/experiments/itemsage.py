@@ -1,18 +1,21 @@
 """Tables 2 and 3 of ItemSage (KDD'22) on a synthetic shop: architectures; features, negatives, surfaces, engagement."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tfsage.config import Config, load_config
 from tfsage.data.synthetic.clutter import write_cluttered_shop
 from tfsage.experiments.grid import Experiment, Size, Variant
 from tfsage.experiments.itemsage_paper import CLOSEUP, REGULAR, SEARCH, SHOPPING, TABLE_2, TABLE_3
 from tfsage.experiments.shrunk import shrunk
+from tfsage.graph.neighbours import write_neighbours
 
 _SHOPS = {
     Size.SMOKE: {"products": 200},
     Size.DEFAULT: {"products": 10_000, "queries": 12_000, "pins": 12_000, "engagements": 1_500_000},
     Size.FULL: {"products": 200_000, "queries": 100_000, "pins": 200_000, "engagements": 12_000_000},
 }
+_NEIGHBOURS = {Size.SMOKE: 3, Size.DEFAULT: 10, Size.FULL: 50}
 _MLP_HIDDEN = {Size.SMOKE: 16, Size.DEFAULT: 128, Size.FULL: 256}
 
 
@@ -52,6 +55,11 @@ def itemsage_table_3(size: Size) -> Experiment:
         Variant("itemsage", "both modalities, L_pos + L_neg, all tasks", {}),
         Variant("image_only", "no text", {"towers": {"product": {"text_fields": []}}}),
         Variant("text_only", "no images", {"towers": {"product": {"images": None}}}),
+        Variant(
+            "graph",
+            "both, and neighbours in the pin-board graph",
+            {"towers": {"product": {"neighbours": {"slots": _NEIGHBOURS[size]}}}},
+        ),
         Variant("pos_only", "L_pos alone", in_batch),
         Variant("neg_only", "L_neg alone", {"loss": {"negatives": "random"}}),
         Variant("mixed", "one softmax over both sources (eq. 4)", {"loss": {"negatives": "mixed"}}),
@@ -61,10 +69,17 @@ def itemsage_table_3(size: Size) -> Experiment:
         Variant("shopping", "trained on add-to-cart and checkout", {"training": _only(config, SHOPPING)}),
     )
     about = "features, negatives, surfaces and engagement"
-    return _experiment("itemsage/table3", about, size, config, variants, TABLE_3)
+    return _experiment("itemsage/table3", about, size, config, variants, TABLE_3, _NEIGHBOURS[size])
 
 
-def _experiment(name, about, size, config, variants, paper) -> Experiment:
+def _experiment(name, about, size, config, variants, paper, neighbours: int = 0) -> Experiment:
+    def write_tables(out: Path, _: Path | None) -> None:
+        if not neighbours:
+            return write_cluttered_shop(out, **_SHOPS[size])
+        with TemporaryDirectory(dir=out.parent) as scratch:
+            write_cluttered_shop(Path(scratch) / "shop", **_SHOPS[size])
+            write_neighbours(Path(scratch) / "shop", out, neighbours, prepare=config.prepare)
+
     return Experiment(
         name,
         about,
@@ -72,7 +87,7 @@ def _experiment(name, about, size, config, variants, paper) -> Experiment:
         variants,
         seeds=3,
         metric="recall",
-        write_tables=lambda out, _: write_cluttered_shop(out, **_SHOPS[size]),
+        write_tables=write_tables,
         paper=paper,
     )
 

@@ -33,6 +33,8 @@ def write_cluttered_shop(
     - Among a product's images, at any place, are stray ones that show some other product, in a scene: a product has
       up to 20 images (ItemSage §3.2), and not all of them tell what it is.
 
+    - Boards of products and boards of pins that have one title are one board, as far as there are both.
+
     The truth knows nothing of the copies. The same arguments give the same bytes.
 
     Args:
@@ -50,6 +52,7 @@ def write_cluttered_shop(
         plain = Path(scratch) / "plain"
         write_shop(plain, products, seed, **sizes)
         _clutter(plain / "products.parquet", folder / "products.parquet", copied, strays, seed)
+        _share_boards(plain / "boards.parquet")
         (plain / "products.parquet").unlink()
         for path in plain.iterdir():
             path.rename(folder / path.name)
@@ -102,6 +105,21 @@ def _with_strays(
     both = np.concatenate([images, _unit(others + _SCENE * scene)])
     row = np.concatenate([np.repeat(np.arange(len(lengths)), lengths), np.repeat(np.arange(len(lengths)), extra)])
     return both[np.lexsort([rng.random(len(both)), row])], lengths + extra
+
+
+def _share_boards(path: Path) -> None:
+    """The k-th board of products and the k-th board of pins under a title get one id."""
+    table = pq.read_table(path)
+    boards = table.group_by(["title", "entity_type", "board_id"], use_threads=False).aggregate([])
+    numbers: dict[tuple, int] = {}
+    taken: dict[tuple, str] = {}
+    shared = {}
+    for row in boards.to_pylist():
+        of = row["title"], row["entity_type"]
+        numbers[of] = numbers.get(of, -1) + 1
+        shared[row["board_id"]] = taken.setdefault((row["title"], numbers[of]), row["board_id"])
+    column = pa.array([shared[board] for board in table["board_id"].to_pylist()], pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("board_id"), "board_id", column), path)
 
 
 def _images(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
