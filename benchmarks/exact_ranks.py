@@ -189,6 +189,7 @@ def _rank_all(sizes: Sizes, state: Path, folder: Path) -> dict:
     start = time.perf_counter()
     ranks = rank_dense(queries, products, judgements, state=state)
     seconds = time.perf_counter() - start
+    state.unlink(missing_ok=True)
     rate = 2 * sizes.queries * sizes.products * sizes.dimension / seconds / 1e9
     print(f"{sizes.queries:,} × {sizes.products:,} × {sizes.dimension}: {seconds:.0f} s, {rate:.0f} GFLOP/s")
     return {

@@ -160,7 +160,14 @@ def test_a_killed_ranking_goes_on_where_it_was(monkeypatch, tmp_path, long_ranki
     again = slabs_counted(monkeypatch)
     np.testing.assert_array_equal(as_counts(rank_dense(*long_ranking, state=state)), expected)
     assert again == [40, 50]
-    assert not state.exists()
+    np.testing.assert_array_equal(as_counts(rank_dense(*long_ranking, state=state)), expected)
+    assert again == [40, 50], "what is done is not done again"
+
+
+def test_a_short_ranking_keeps_nothing(tmp_path):
+    judgements = make_judgements()
+    rank_dense(*make_vectors(judgements), judgements, state=tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("change", ["queries", "products", "pairs", "order", "damage"])

@@ -37,7 +37,7 @@ def staged_folder(out: str | Path, marker: str) -> Iterator[Path]:
         staged.mkdir(parents=True)
         yield staged
         sync_tree(staged)
-        _swap(staged, out)
+        swap_in(staged, out)
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
@@ -69,7 +69,8 @@ def make_once(folder: Path, marker: str, make: Callable[[], None]) -> None:
             make()
 
 
-def _swap(staged: Path, out: Path) -> None:
+def swap_in(staged: Path, out: Path) -> None:
+    """Renames a complete folder to `out`; one that is there stays until then, and is put back when that fails."""
     if not out.exists():
         os.replace(staged, out)
         return

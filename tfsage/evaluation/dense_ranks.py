@@ -41,8 +41,8 @@ def rank_dense(
         products: float32 [products, d], no longer than one; may be memory-mapped.
         judgements: the pairs and their candidates.
         title: names the progress bar.
-        state: a file that keeps, every half minute, what is counted so far. The same call goes on from there after a
-            kill, and removes it in the end.
+        state: a file that keeps, every half minute, what is counted so far; the same call goes on from there after a
+            kill. Whoever names the file removes it.
 
     Raises:
         ValueError: shapes do not match, a vector holds NaN or infinity (such a positive would beat every distractor),
@@ -73,7 +73,7 @@ def rank_dense(
                 for share in workers.count(slab, start, blocks, count):
                     bar.advance(task, (stop - start) * share)
                 kept.save(count, stop)
-    kept.clear()
+    kept.finish(count, judgements.products)
     return combine(judgements, score, count, tolerance=UNIT_TOLERANCE)
 
 

@@ -1,6 +1,7 @@
 """`tfsage evaluate`: a run folder in, metrics.json and report.html into it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,6 @@ from tfsage.config import EvaluationConfig, TaskConfig
 from tfsage.console import console
 from tfsage.data.prepared import PreparedData
 from tfsage.data.schema import TABLE_OF_TYPE
-from tfsage.data.staging import staged_folder
 from tfsage.errors import TfsageError
 from tfsage.evaluation.baselines import normalised, product_texts, rank_randomly, write_image_sums
 from tfsage.evaluation.bm25 import BM25
@@ -29,9 +29,11 @@ from tfsage.evaluation.ranks import PairRanks, rank_rows, rank_static
 from tfsage.evaluation.report import write_report
 from tfsage.evaluation.table import metrics_table
 from tfsage.evaluation.task_pairs import TaskPairs, load_task_pairs
+from tfsage.evaluation.unfinished import evaluation_key, unfinished_folder
 from tfsage.files import write_text
 
 _EXAMPLES = 3
+_STATE = "state"
 
 
 def evaluate_run(run: str | Path, split: str = "test") -> dict:
@@ -40,7 +42,8 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     Rankings below RUN/baselines (`tfsage baselines` makes some) stand beside the built-in baselines.
 
     Writes into the run: vectors/SPLIT (see `frozen`), metrics.json and report.html; for dev metrics_dev.json and
-    report_dev.html, so that choosing on dev does not overwrite what test said.
+    report_dev.html, so that choosing on dev does not overwrite what test said. After a kill the same call goes on: with
+    the vectors when they are all embedded, and with the counts of a long ranking.
 
     Args:
         run: a trained run folder.
@@ -92,10 +95,12 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
         "tasks": {},
     }
     examples = {}
-    with staged_folder(opened.folder / "vectors" / split, marker=TASKS) as folder:
-        for kind in kinds:
-            write_products(folder, ids[kind], chosen[kind].rows, chosen[kind].remaining, kind)
-        write_tasks(folder, freeze_vectors(folder, data, opened.load_towers(), tasks))
+    key = evaluation_key(opened.config.model_dump_json(), opened.folder, data.folder, split)
+    with unfinished_folder(opened.folder / "vectors" / split, key, TASKS) as folder:
+        if not (folder / TASKS).exists():
+            for kind in kinds:
+                write_products(folder, ids[kind], chosen[kind].rows, chosen[kind].remaining, kind)
+            write_tasks(folder, freeze_vectors(folder, data, opened.load_towers(), tasks))
         vectors, catalogs = FrozenVectors(folder), {kind: _Catalog(data, kind, folder) for kind in kinds}
         for task, pairs in tasks:
             console.print(f"Evaluating {task.name}: {len(pairs.judgements.query):,} pairs")
@@ -103,6 +108,7 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
             named = named_ranks(opened.folder, split, task.name, pairs.judgements)
             measured = _evaluate_task(vectors, task, pairs, config, catalog, named)
             metrics["tasks"][task.name], examples[task.name] = measured
+        shutil.rmtree(folder / _STATE, ignore_errors=True)
     suffix = "" if split == "test" else f"_{split}"
     write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
     write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
@@ -156,6 +162,7 @@ def _evaluate_task(
         strata,
         load_grades(catalog.data, task, pairs),
         named,
+        vectors.folder / _STATE / f"{task.name}.npz",
     )
     write_ranks(vectors.folder / task.name, result.ranks)
     write_strata(vectors.folder / task.name, strata)

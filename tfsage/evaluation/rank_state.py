@@ -46,19 +46,21 @@ class RankState:
 
     def save(self, count: Counts, place: int) -> None:
         """Keeps the counts of everything before `place`, unless that was done less than `SAVE_SECONDS` ago."""
-        if self._path is None or time.monotonic() - self._saved < SAVE_SECONDS:
-            return
+        if self._path is not None and time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._write(count, place)
+
+    def finish(self, count: Counts, place: int) -> None:
+        """Keeps that all is done, if anything was worth keeping."""
+        if self._path is not None and self._path.exists():
+            self._write(count, place)
+
+    def _write(self, count: Counts, place: int) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_name(f".{self._path.name}.partial")
         with aside.open("wb") as file:
             np.savez(file, key=np.array(self.key), place=place, greater=count.greater, least=count.least)
         os.replace(aside, self._path)
         self._saved = time.monotonic()
-
-    def clear(self) -> None:
-        """Removes the file: the ranking is done."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
 
     @property
     def key(self) -> str:
