@@ -266,7 +266,7 @@ def doctor(
     from tfsage.bundle import Bundle
     from tfsage.config import DoctorConfig, load_config
     from tfsage.health import diagnose
-    from tfsage.health.table import findings_table
+    from tfsage.health.table import findings_table, remedies_table
     from tfsage.quiet import quiet_tensorflow
 
     try:
@@ -285,6 +285,8 @@ def doctor(
         typer.echo(json.dumps({**about, "findings": [finding.as_json() for finding in findings]}, indent=2))
     else:
         Console().print(findings_table(findings, f"health of {bundle}"))
+        if not healthy:
+            Console().print(remedies_table(findings))
     if not healthy:
         raise typer.Exit(1)
 
