@@ -28,13 +28,12 @@ def bundle(made, tmp_path) -> Bundle:
 
 
 @pytest.fixture
-def thresholds(tmp_path):
-    """A config under which the tiny shop, with its few different titles, is healthy."""
+def strict(tmp_path):
+    """A config whose doctor suffers no duplicates; the tiny shop has a product twice."""
     file = tmp_path / "config.yaml"
-    tower = {"kind": "itemsage"}
+    towers = {"product": {"kind": "itemsage"}, "text": {"kind": "ngram"}}
     task = {"name": "t", "source": "catalog_text", "query_tower": "text"}
-    config = {"towers": {"product": tower, "text": {"kind": "ngram"}}, "tasks": [task], "doctor": {"duplicates": 0.9}}
-    file.write_text(json.dumps(config))
+    file.write_text(json.dumps({"towers": towers, "tasks": [task], "doctor": {"duplicates": 0.0}}))
     return file
 
 
@@ -72,20 +71,22 @@ def test_parts_of_an_older_version_do_not_say_what_is_missing(bundle):
     assert missing_features(bundle) == {}
 
 
-def test_a_healthy_bundle_has_status_0(bundle, thresholds):
-    result = doctor(bundle.folder, "--against", bundle.folder, "--config", thresholds)
-    assert "healthy" in result.stdout and "alarm" not in result.stdout
+def test_a_healthy_bundle_has_status_0(bundle):
+    result = doctor(bundle.folder, "--against", bundle.folder)
+    assert "healthy" in result.stdout and "alarm" not in result.stdout and "remedies" not in result.stdout
 
 
-def test_an_alarm_has_status_1_and_json_says_which(bundle, thresholds):
+def test_an_alarm_has_status_1_and_a_remedy(bundle, strict):
+    result = doctor(bundle.folder, "--config", strict, expect=1)
+    assert "✗ alarm" in result.stdout and "remedies" in result.stdout
+
+
+def test_json_says_which_alarm_it_is(bundle):
     canaries = bundle.manifest.canaries
-    swapped = canaries.model_copy(update={"vectors": canaries.vectors[::-1]})
-    bundle.update(canaries=swapped)
-    report = json.loads(doctor(bundle.folder, "--config", thresholds, "--json", expect=1).stdout)
+    bundle.update(canaries=canaries.model_copy(update={"vectors": canaries.vectors[::-1]}))
+    report = json.loads(doctor(bundle.folder, "--json", expect=1).stdout)
     assert (report["bundle"], report["against"], report["healthy"]) == (str(bundle.folder), None, False)
     assert [each["check"] for each in report["findings"] if each["verdict"] == "alarm"] == ["canaries.query tower"]
-    default = json.loads(doctor(bundle.folder, "--json", expect=1).stdout)
-    assert "duplicates" in [each["check"] for each in default["findings"] if each["verdict"] == "alarm"]
 
 
 def test_what_cannot_be_examined_has_status_2(tmp_path, bundle):

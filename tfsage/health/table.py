@@ -1,4 +1,4 @@
-"""Findings as a table on the console."""
+"""Findings as tables on the console."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,26 @@ _SIGNS = {"healthy": "[green]✓ healthy[/]", "alarm": "[bold red]✗ alarm[/]",
 
 
 def findings_table(findings: Sequence[Finding], title: str) -> Table:
-    """One row per finding: what was measured, what it was before, its threshold, the verdict, and on alarm a remedy."""
+    """One row per finding: what was measured, what it was before, its threshold and the verdict."""
     table = Table(title=title)
     table.add_column("check", overflow="fold")
     compared = any(finding.before is not None for finding in findings)
     for column in ("measured", *(["before"] if compared else []), "threshold"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("what to do, or to know", overflow="fold")
     for finding in findings:
+        name = f"{finding.title}\n  [dim]{finding.note}[/]" if finding.note else finding.title
         bound = f"{'≤' if finding.at_most else '≥'} {finding.limit:.4g}"
         before = [_number(finding.before)] if compared else []
-        words = [finding.note] if finding.note else []
-        words += [finding.remedy] if finding.verdict == "alarm" else []
-        cells = [finding.title, _number(finding.value), *before, bound, _SIGNS[finding.verdict], "; ".join(words)]
-        table.add_row(*cells)
+        table.add_row(name, _number(finding.value), *before, bound, _SIGNS[finding.verdict])
+    return table
+
+
+def remedies_table(findings: Sequence[Finding]) -> Table:
+    """What to do about every alarm."""
+    table = Table("alarm", "what to do", title="remedies")
+    for finding in (finding for finding in findings if finding.verdict == "alarm"):
+        table.add_row(finding.title, finding.remedy)
     return table
 
 
