@@ -26,7 +26,7 @@ def world(tmp_path_factory, tasks):
 
 def compared(world, tasks, pairs=(("clear", "plain"),), runs=None):
     counts = np.ones(PRODUCTS)
-    return compare_tasks(runs or world.runs, pairs, data(counts), config(*tasks), "recall", "dev")
+    return compare_tasks(runs or world.runs, "plain", pairs, data(counts), config(*tasks), "recall", "dev")
 
 
 def recall(ranks, judgements, draw=None):

@@ -26,8 +26,8 @@ def config(*tasks):
 
 def data(counts):
     """Stands for prepared data whose training pairs engage product p counts[p] times."""
-    pairs = SimpleNamespace(product=np.arange(PRODUCTS), count=counts)
-    return SimpleNamespace(product_count=PRODUCTS, pairs=lambda *_: pairs)
+    pairs = SimpleNamespace(entity=np.arange(PRODUCTS), count=counts)
+    return SimpleNamespace(entity=lambda kind: SimpleNamespace(count=PRODUCTS), pairs=lambda *_: pairs)
 
 
 @pytest.fixture(scope="module")

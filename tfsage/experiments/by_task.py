@@ -1,7 +1,6 @@
 """Two variants against each other, task by task: values, and relative differences paired by query."""
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 
 import numpy as np
 
@@ -15,6 +14,7 @@ _TINY = 1e-9
 
 def compare_tasks(
     runs: Runs,
+    reference: str,
     pairs: Iterable[tuple[str, str]],
     data: PreparedData,
     config: Config,
@@ -28,6 +28,7 @@ def compare_tasks(
 
     Args:
         runs: of every variant.
+        reference: the variant that says what the tasks are; the others may have been evaluated on more.
         pairs: (one, other): names of variants; those without a common seed are left out.
         data: what they were trained on.
         config: what they have in common: `tasks` and `evaluation` are used; the first k counts.
@@ -41,8 +42,7 @@ def compare_tasks(
     Raises:
         TfsageError: two runs were evaluated on different pairs.
     """
-    anyone = next(chain.from_iterable(own.values() for own in runs.values()))
-    question = Question(vectors_of(anyone, split), data, config, metric)
+    question = Question(vectors_of(next(iter(runs[reference].values())), split), data, config, metric)
     sums = {
         name: {seed: question.sums(vectors_of(run, split))[0] for seed, run in own.items()}
         for name, own in runs.items()

@@ -10,6 +10,12 @@ from tfsage.errors import TfsageError
 from tfsage.experiments.grid import Experiment, Size, cells_of, prepare_experiment, run_cells
 from tfsage.experiments.itemsage import itemsage_table_2, itemsage_table_3
 from tfsage.experiments.losses import losses_on_home_depot, losses_on_shop
+from tfsage.experiments.omnisearchsage import (
+    omnisearchsage_table_3,
+    omnisearchsage_table_4,
+    omnisearchsage_table_5,
+    omnisearchsage_table_6,
+)
 from tfsage.experiments.paper_results import judge, paper_tables
 from tfsage.experiments.results import compare
 from tfsage.experiments.tables import CAPTION, markdown_table, result_tables, rich_table
@@ -20,6 +26,10 @@ EXPERIMENTS: dict[str, Callable[[Size], Experiment]] = {
     "itemsage/table3": itemsage_table_3,
     "losses/home_depot": losses_on_home_depot,
     "losses/shop": losses_on_shop,
+    "omnisearchsage/table3": omnisearchsage_table_3,
+    "omnisearchsage/table4": omnisearchsage_table_4,
+    "omnisearchsage/table5": omnisearchsage_table_5,
+    "omnisearchsage/table6": omnisearchsage_table_6,
 }
 """Name → an experiment at one of its sizes."""
 

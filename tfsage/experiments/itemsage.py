@@ -31,14 +31,7 @@ def itemsage_table_2(size: Size) -> Experiment:
         Variant("itemsage", "one layer", {}),
         _tower("mlp_concat_mlp", "an MLP on each slot, another on all", images=images, hidden=hidden, **shared),
         _tower("sum", "images, summed", training=no_training, images=images),
-        _tower(
-            "sum_mlp",
-            "an MLP on each image, trained for Search, summed",
-            training=_only(config, SEARCH),
-            kind="sum",
-            images=images,
-            hidden=[2 * hidden],
-        ),
+        _sum_mlp(config, images, [2 * hidden]),
         *(
             Variant(f"layers_{layers}", f"{layers} layers", {"towers": {"product": {"layers": layers}}})
             for layers in (2, 3, 4)
@@ -100,10 +93,25 @@ def _config(size: Size) -> Config:
     return shrunk(config) if size is Size.SMOKE else config
 
 
-def _tower(name: str, about: str, training: dict | None = None, kind: str | None = None, **section) -> Variant:
+def _tower(name: str, about: str, training: dict | None = None, **section) -> Variant:
     """A product tower of another kind, and what that changes in training."""
-    changes = {"towers": {"product": {"kind": kind or name, **section}}}
+    changes = {"towers": {"product": {"kind": name, **section}}}
     return Variant(name, about, changes | ({"training": training} if training else {}))
+
+
+def _sum_mlp(config: Config, images: dict, hidden: list[int]) -> Variant:
+    """An MLP on each image, summed; as the paper's, it was trained on queries and the pins found, not on products."""
+    found = {"name": "search_pin", "surface": "search", "query_type": "query", "entity_type": "pin"}
+    found |= {"actions": {"click": 1, "save": 1}, "query_tower": "search"}
+    return Variant(
+        "sum_mlp",
+        "an MLP on each image, trained on pins found on Search, summed",
+        {
+            "towers": {"product": {"kind": "sum", "images": images, "hidden": hidden}},
+            "tasks": [*config.model_dump()["tasks"], found],
+            "training": _only(config, ("search_pin",)),
+        },
+    )
 
 
 def _only(config: Config, tasks: tuple[str, ...]) -> dict:

@@ -34,7 +34,7 @@ def judge(experiment: Experiment, runs: Runs, reference: str, data: PreparedData
     paper = experiment.paper
     pairs = {(name, reference): None for name in runs if name != reference}
     pairs |= {(claim.one, claim.other): None for claim in paper.claims}
-    found = compare_tasks(runs, pairs, data, experiment.config, experiment.metric, split)
+    found = compare_tasks(runs, reference, pairs, data, experiment.config, experiment.metric, split)
     differences = found["differences"]
     tokens = Vocabulary.load(data.vocabulary_folder).size
     variants = {}
@@ -117,7 +117,8 @@ def _beside_paper(differences: Mapping, paper: Paper, one: str, other: str, task
 
 def _product(experiment: Experiment, name: str):
     variant = next(variant for variant in experiment.variants if variant.name == name)
-    return experiment.config_of(variant, 1).towers["product"]
+    config = experiment.config_of(variant, 1)
+    return config.towers[config.export.product_tower]
 
 
 def _count(section, tokens: int) -> int:

@@ -28,7 +28,7 @@ def _one_empty_product(tower) -> dict[str, tf.Tensor]:
     """Features of one product with nothing in it, which make the tower build its variables."""
 
     def empty(spec: tf.TensorSpec, name: str) -> tf.Tensor:
-        rows = 1 if name.endswith("_lengths") else 0
+        rows = 1 if name.endswith("_lengths") or name == "vectors" else 0
         return tf.zeros([rows, *spec.shape[1:]], spec.dtype)
 
     return {name: empty(spec, name) for name, spec in tower.feature_signature.items()}

@@ -47,9 +47,10 @@ class Question:
         self.tasks = vectors.tasks
         self._judgements = {task: vectors.judgements(task) for task in vectors.tasks}
         popularity = _training_engagements(data, config)
-        asked = np.concatenate([popularity[each.product] for each in self._judgements.values()])
+        engaged = {task: popularity[vectors.entity_type(task)][each.product] for task, each in self._judgements.items()}
+        asked = np.concatenate(list(engaged.values()))
         limit = float(np.median(asked))
-        self._in_tail = {task: popularity[each.product] <= limit for task, each in self._judgements.items()}
+        self._in_tail = {task: each <= limit for task, each in engaged.items()}
         self.tail = {"at_most": limit, "share": float((asked <= limit).mean())}
         self.metrics = [f"{metric}@{k}" for k in self._ks] + [f"tail_{metric}@{self._ks[0]}"]
         kinds = {task.name: task.query_type for task in config.tasks}
@@ -120,11 +121,11 @@ def _query_ids(vectors: FrozenVectors, task: str, judgements: Judgements) -> np.
     return vectors.pair_ids(task)["query_id"].to_numpy(zero_copy_only=False).astype(str)[first]
 
 
-def _training_engagements(data: PreparedData, config: Config) -> np.ndarray:
-    """How often each product was engaged with in the training pairs of the tasks, float [products]."""
-    total = np.zeros(data.product_count)
-    for task in config.tasks:
-        if task.source == "engagements":
-            pairs = data.pairs("train", task.surface, task.query_type, task.actions)
-            total += np.bincount(pairs.product, pairs.count, minlength=data.product_count)
-    return total
+def _training_engagements(data: PreparedData, config: Config) -> dict[str, np.ndarray]:
+    """How often each entity was engaged with in the training pairs of the tasks: entity type → float [entities]."""
+    tasks = [task for task in config.tasks if task.source == "engagements" and task.pairs_of is None]
+    totals = {kind: np.zeros(data.entity(kind).count) for kind in {task.entity_type for task in tasks}}
+    for task in tasks:
+        pairs = data.pairs("train", task.surface, task.query_type, task.actions, task.entity_type)
+        totals[task.entity_type] += np.bincount(pairs.entity, pairs.count, minlength=len(totals[task.entity_type]))
+    return totals

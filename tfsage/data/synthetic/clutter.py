@@ -33,6 +33,7 @@ def write_cluttered_shop(
     - Among a product's images, at any place, are stray ones that show some other product, in a scene: a product has
       up to 20 images (ItemSage §3.2), and not all of them tell what it is.
 
+    - A pin's embedding is also its only image, so that a tower over images reads pins as well as products.
     - Boards of products and boards of pins that have one title are one board, as far as there are both.
 
     The truth knows nothing of the copies. The same arguments give the same bytes.
@@ -53,7 +54,9 @@ def write_cluttered_shop(
         write_shop(plain, products, seed, **sizes)
         _clutter(plain / "products.parquet", folder / "products.parquet", copied, strays, seed)
         _share_boards(plain / "boards.parquet")
-        (plain / "products.parquet").unlink()
+        _let_pins_have_images(plain / "pins.parquet", folder / "pins.parquet")
+        for name in ("products", "pins"):
+            (plain / f"{name}.parquet").unlink()
         for path in plain.iterdir():
             path.rename(folder / path.name)
 
@@ -105,6 +108,15 @@ def _with_strays(
     both = np.concatenate([images, _unit(others + _SCENE * scene)])
     row = np.concatenate([np.repeat(np.arange(len(lengths)), lengths), np.repeat(np.arange(len(lengths)), extra)])
     return both[np.lexsort([rng.random(len(both)), row])], lengths + extra
+
+
+def _let_pins_have_images(source: Path, target: Path) -> None:
+    file = open_parquet(source)
+    schema = file.schema_arrow.append(pa.field("image_embeddings", pa.list_(file.schema_arrow.field("embedding").type)))
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for batch in file.iter_batches(_BATCH):
+            images = pa.ListArray.from_arrays(pa.array(np.arange(len(batch) + 1), pa.int32()), batch["embedding"])
+            writer.write_batch(pa.record_batch([*batch.columns, images], schema=schema))
 
 
 def _share_boards(path: Path) -> None:
