@@ -173,6 +173,25 @@ def prepare(
     _done(f"prepared data in {out}, what was dropped and why in {out / 'report.json'}")
 
 
+@app.command(epilog="Example: tfsage audit --data prepared")
+def audit(
+    data: Annotated[Path, typer.Option("--data", help="Folder that `tfsage prepare` wrote.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole audit as JSON.")] = False,
+) -> None:
+    """Tell whether features know what evaluation asks; the exit status is 1 when they do."""
+    from tfsage.data.leakage import describe_leaks, read_audit
+
+    found = read_audit(data)
+    lines = describe_leaks(found)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        checked = ", ".join(found) or "no enriched columns"
+        typer.echo("\n".join(lines) or f"No feature knows what evaluation asks ({checked})")
+    if lines:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tfsage train --data prepared --config configs/demo.yaml --run runs/demo")
 def train(
     data: Annotated[Path, typer.Option("--data", help="Folder that `tfsage prepare` wrote.")],
@@ -215,6 +234,9 @@ def train(
 def evaluate(
     run: Run,
     split: Annotated[Split, typer.Option("--split", help="Which pairs to evaluate on.")] = Split.TEST,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Bundle exported from the run: also measure what its serving loses.")
+    ] = None,
 ) -> None:
     """Measure recall beside baselines; write metrics.json and report.html into the run."""
     from tfsage.quiet import quiet_keras_nlp
@@ -222,7 +244,7 @@ def evaluate(
     quiet_keras_nlp()
     from tfsage.evaluation import evaluate_run
 
-    evaluate_run(run, split=split.value)
+    evaluate_run(run, split=split.value, bundle=bundle)
     _done(f"report in {run / ('report.html' if split is Split.TEST else 'report_dev.html')}")
 
 

@@ -10,6 +10,7 @@ from tests.conftest import command
 from tests.evaluation.worlds import as_counts
 from tfsage.errors import TfsageError
 from tfsage.evaluation import FrozenVectors, compare_runs, evaluate_run, recall_metrics
+from tfsage.evaluation.bundle_loss import measure_bundle
 from tfsage.evaluation.dense_ranks import rank_dense
 
 
@@ -22,8 +23,8 @@ def run(trained_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def metrics(run):
-    command(["tfsage.cli", "evaluate", "--run", run])
+def metrics(run, bundles):
+    command(["tfsage.cli", "evaluate", "--run", run, "--bundle", bundles / "CURRENT"])
     return json.loads((run / "metrics.json").read_text())
 
 
@@ -77,6 +78,34 @@ def test_the_report_is_written(run, metrics):
     page = (run / "report.html").read_text()
     assert f"{metrics['tasks']['search_click']['recall@10']['value']:.3f}" in page
     assert "temperature" in page
+
+
+def test_what_serving_loses_is_told_step_by_step(run, metrics):
+    """Nothing but rounding lies between the run and its exported towers, and a small index is exact."""
+    serving = json.loads((run / "serving.json").read_text())
+    assert (serving["split"], serving["k"]) == ("test", [10, 100])
+    stored = ["stored embeddings (float32)", "index (scann_brute_force)", "filters"]
+    steps = {task: [row["step"] for row in rows] for task, rows in serving["tasks"].items()}
+    assert steps == {
+        "closeup_click": ["exact float32", *stored],
+        "search_click": ["exact float32", "SavedModel", *stored],
+    }
+    for task, rows in serving["tasks"].items():
+        whole = metrics["tasks"][task]["distractor_curve"]["model"]["recall@10"][-1]
+        for row in rows:
+            assert row["recall@10"]["value"] == pytest.approx(whole, abs=0.03)
+            assert row["overlap@10"] > 0.97
+        assert all(abs(row["lost@10"]["difference"]) < 0.03 for row in rows[1:])
+    assert "stored embeddings" in (run / "report.html").read_text()
+
+
+def test_a_bundle_of_another_run_is_refused(run, metrics, bundles, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    path = other / "vectors" / "test" / "products_product.npy"
+    np.save(path, np.load(path)[::-1])
+    with pytest.raises(TfsageError, match="the bundle is of another run"):
+        measure_bundle(other, bundles / "CURRENT")
 
 
 def test_dev_does_not_overwrite_test(run, metrics):

@@ -16,6 +16,7 @@ from tfsage.errors import TfsageError
 from tfsage.evaluation.baselines import normalised, product_texts, rank_randomly, write_image_sums
 from tfsage.evaluation.bm25 import BM25
 from tfsage.evaluation.bootstrap import CONFIDENCE
+from tfsage.evaluation.bundle_loss import measure_bundle
 from tfsage.evaluation.dense_ranks import rank_dense
 from tfsage.evaluation.distractors import choose_distractors
 from tfsage.evaluation.examples import Example, choose_examples
@@ -27,7 +28,7 @@ from tfsage.evaluation.measure import MODEL, LexicalRows, measure_task
 from tfsage.evaluation.named_ranks import named_ranks
 from tfsage.evaluation.ranks import PairRanks, rank_rows, rank_static
 from tfsage.evaluation.report import write_report
-from tfsage.evaluation.table import metrics_table
+from tfsage.evaluation.table import metrics_table, serving_table
 from tfsage.evaluation.task_pairs import TaskPairs, load_task_pairs
 from tfsage.evaluation.unfinished import evaluation_key, unfinished_folder
 from tfsage.files import write_text
@@ -36,7 +37,7 @@ _EXAMPLES = 3
 _STATE = "state"
 
 
-def evaluate_run(run: str | Path, split: str = "test") -> dict:
+def evaluate_run(run: str | Path, split: str = "test", bundle: str | Path | None = None) -> dict:
     """Evaluates every engagement task of a run on one split, with the baselines beside it.
 
     Rankings below RUN/baselines (`tfsage baselines` makes some) stand beside the built-in baselines.
@@ -48,6 +49,8 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
     Args:
         run: a trained run folder.
         split: dev or test.
+        bundle: one that was exported from the run; what its serving loses is measured as well, and written to
+            serving.json (see `measure_bundle`). Without it, a serving.json of an earlier evaluation is removed.
 
     Returns:
         What metrics.json says: "split", "distractors" and "distractor_set" of the products, "products", "candidates"
@@ -111,8 +114,12 @@ def evaluate_run(run: str | Path, split: str = "test") -> dict:
         shutil.rmtree(folder / _STATE, ignore_errors=True)
     suffix = "" if split == "test" else f"_{split}"
     write_text(opened.folder / f"metrics{suffix}.json", json.dumps(metrics, indent=2) + "\n")
+    (opened.folder / f"serving{suffix}.json").unlink(missing_ok=True)
+    served = {} if bundle is None else measure_bundle(opened.folder, bundle, split)["tasks"]
     write_report(opened.folder / f"report{suffix}.html", opened.folder, data.folder, metrics, examples)
     console.print(metrics_table(metrics))
+    for name, steps in served.items():
+        console.print(serving_table(name, steps, config.k[0]))
     for name, measured in metrics["tasks"].items():
         for alarm in measured["alarms"]:
             console.print(f"[bold red]{name}[/]: {alarm}")

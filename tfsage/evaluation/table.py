@@ -1,4 +1,4 @@
-"""The headline numbers as a table on the console."""
+"""The headline numbers as tables on the console."""
 
 from rich.table import Table
 
@@ -21,4 +21,22 @@ def metrics_table(metrics: dict) -> Table:
         systems = [values.get("fusion")] * fused + [values["baselines"].get(name) for name in names]
         others = [f"{system[metric]['value']:.3f}" if system else "" for system in systems]
         table.add_row(task, f"{own['value']:.3f}", f"{own['low']:.3f} – {own['high']:.3f}", *others)
+    return table
+
+
+def serving_table(task: str, steps: list[dict], k: int) -> Table:
+    """One row per step of serving: its recall@k, and what it lost of the step before.
+
+    Args:
+        task: name of the task.
+        steps: what `serving_steps` returns.
+        k: cut-off.
+    """
+    table = Table(title=f"{task}: the loss of serving")
+    for column in ("step", f"recall@{k}", "lost", "95 % interval", f"exact top {k} kept"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for step in steps:
+        lost = step.get(f"lost@{k}")
+        told = [f"{lost['difference']:+.4f}", f"{lost['low']:+.4f} – {lost['high']:+.4f}"] if lost else ["", ""]
+        table.add_row(step["step"], f"{step[f'recall@{k}']['value']:.4f}", *told, f"{step[f'overlap@{k}']:.1%}")
     return table
