@@ -12,10 +12,12 @@ from rich.progress import Progress
 
 from tfsage.config import Config
 from tfsage.console import console, progress
-from tfsage.data.bad_rows import BadRows
+from tfsage.data.bad_rows import NOT_UTF8, BadRows
 from tfsage.data.catalog import EntityWriter, stored_text_fields, write_product_queries
 from tfsage.data.engine import connect
+from tfsage.data.enrichment.past import relation
 from tfsage.data.expected_vectors import expected_vectors
+from tfsage.data.leakage import LeakageAudit, describe_leaks
 from tfsage.data.pairs import PairBuilder, with_rows
 from tfsage.data.prepared import FORMAT
 from tfsage.data.quarantine import write_quarantine
@@ -79,6 +81,7 @@ class _Preparation:
         entities = self._write_entities()
         split = settle_split(self._engagements(), self._config.prepare.split)
         self._write_pairs(entities, split)
+        self._audit(entities, split)
         self._write_exclusions(entities)
         self._write_relevance(entities)
         vocabulary = self._write_tokens()
@@ -141,6 +144,39 @@ class _Preparation:
             )
         if any(row["query_type"] == "product" for row in self._report["pairs"]):
             write_product_queries(self._folder, self._dimensions["products"])
+
+    def _audit(self, entities: ibis.Table, split: Split) -> None:
+        """Whether enriched columns know what evaluation asks; it is reported, and said aloud."""
+        rows = self._connection.read_parquet(self._scratch / "rows.parquet")
+        audit = LeakageAudit(self._connection, self._folder, rows)
+        found = {}
+        for kind in (kind for kind in self._writers if kind != "query"):
+            table = TABLE_OF_TYPE[kind]
+            fields = stored_text_fields(self._sources[table])
+            if "engaged_queries" in fields and "queries" in self._sources:
+                found[f"{table}.engaged_queries"] = audit.engaged_queries(kind)
+            if "board_titles" in fields and (saves := self._saves(kind, entities, split)) is not None:
+                found[f"{table}.board_titles"] = audit.board_titles(kind, saves)
+            if "captions" in fields and "queries" in self._sources:
+                found[f"{table}.captions"] = audit.captions(kind)
+        self._report["leakage"] = found
+        if lines := describe_leaks(found):
+            said = "\n".join(f"  {line}" for line in lines)
+            console.print(f"Features know what evaluation asks:\n{said}", markup=False, soft_wrap=True)
+
+    def _saves(self, kind: str, entities: ibis.Table, split: Split) -> ibis.Table | None:
+        """entity, title and known of every save to a board; None where boards do not say enough."""
+        boards = self._sources.get("boards")
+        if boards is None or "title" not in boards.columns or "title" in self._bad.columns_with("boards", NOT_UTF8):
+            return None
+        if split.by == "time" and "timestamp" not in boards.columns:
+            return None
+        saves = self._bad.good("boards", relation(boards, self._connection, "title"))
+        if "entity_type" in boards.columns:
+            saves = saves.filter(_.entity_type == kind)
+        mine = entities.filter(_.type == kind).select(entity_id=_.id, entity=_.row)
+        known = _.timestamp <= ibis.literal(split.boundaries["train_end"]) if split.by == "time" else ibis.literal(True)
+        return saves.inner_join(mine, "entity_id").select("entity", "title", known=known)
 
     def _write_exclusions(self, entities: ibis.Table) -> None:
         if "exclusions" in self._sources:
