@@ -4,21 +4,27 @@ import json
 from pathlib import Path
 
 from tfsage.bundle import Bundle
+from tfsage.evaluation.report import quality_markdown, serving_of
 from tfsage.files import write_text
 
 
-def write_model_card(bundle: Bundle, metrics: Path) -> None:
-    """Writes the card into the bundle; metrics are left out when the file is not there."""
-    measured = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else None
-    write_text(bundle.folder / "MODEL_CARD.md", model_card(bundle, measured))
+def write_model_card(bundle: Bundle, run: Path) -> None:
+    """Writes the card into the bundle; what evaluation has not written into the run folder is left out.
+
+    The loss of serving is told of this bundle's space alone.
+    """
+    measured = run / "metrics.json"
+    metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else None
+    write_text(bundle.folder / "MODEL_CARD.md", model_card(bundle, metrics, serving_of(run, bundle)))
 
 
-def model_card(bundle: Bundle, metrics: dict | None) -> str:
+def model_card(bundle: Bundle, metrics: dict | None, serving: dict | None = None) -> str:
     """The card as Markdown.
 
     Args:
         bundle: complete.
         metrics: what metrics.json holds, or None.
+        serving: what serving.json holds, or None.
     """
     manifest, index = bundle.manifest, bundle.manifest.index
     inputs = ", ".join(manifest.text_fields) or "none"
@@ -36,7 +42,7 @@ def model_card(bundle: Bundle, metrics: dict | None) -> str:
         "",
         "## Quality",
         "",
-        *_quality(metrics),
+        *_quality(metrics, serving),
         "",
         "## Index",
         "",
@@ -61,20 +67,7 @@ def model_card(bundle: Bundle, metrics: dict | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quality(metrics: dict | None) -> list[str]:
+def _quality(metrics: dict | None, serving: dict | None) -> list[str]:
     if metrics is None:
         return ["Not evaluated: `tfsage evaluate` had not been run when this was published."]
-    rows = ["| task | metric | this model | baselines |", "|---|---|---|---|"]
-    for task, measured in metrics["tasks"].items():
-        for name in (name for name in measured if name.startswith("recall@")):
-            others = [
-                f"{baseline} {_interval(values[name])}"
-                for baseline, values in measured["baselines"].items()
-                if name in values
-            ]
-            rows.append(f"| {task} | {name} | {_interval(measured[name])} | {', '.join(others)} |")
-    return [*rows, "", f"95 % intervals by bootstrap over queries; {metrics['distractors']:,} distractors."]
-
-
-def _interval(value: dict) -> str:
-    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    return quality_markdown(metrics, serving)

@@ -11,7 +11,8 @@ from export.canaries import verify_canaries
 from export.model_card import write_model_card
 from tfsage.bundle import CURRENT, MANIFEST, Bundle, point_current
 from tfsage.errors import TfsageError
-from tfsage.files import sync, sync_tree
+from tfsage.evaluation.report import index_facts, load_report, render_report, serving_of
+from tfsage.files import sync, sync_tree, write_text
 
 _DOCUMENTS = ("MODEL_CARD.md", "report.html")
 
@@ -25,7 +26,7 @@ def publish(bundle: Bundle, root: Path, run_folder: Path) -> Bundle:
     Args:
         bundle: complete.
         root: the folder of bundles; made when it is missing.
-        run_folder: gives metrics.json and report.html, where evaluation has written them.
+        run_folder: gives metrics.json, serving.json and report.json, where evaluation has written them.
 
     Raises:
         TfsageError: the bundle is incomplete or damaged, its canaries differ in a fresh process, its index recalls
@@ -82,9 +83,11 @@ def _copy(bundle: Bundle, aside: Path, run_folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle.folder / name, target)
     copy = Bundle(aside, bundle.manifest)
-    write_model_card(copy, run_folder / "metrics.json")
-    if (run_folder / "report.html").exists():
-        shutil.copyfile(run_folder / "report.html", aside / "report.html")
+    write_model_card(copy, run_folder)
+    if report := load_report(run_folder):
+        # The evaluation may be older than the bundle: the page is written anew, with what is known of this one.
+        of_bundle = {"index": index_facts(copy), "serving": serving_of(run_folder, copy)}
+        write_text(aside / "report.html", render_report({**report, **of_bundle}))
     copy = copy.update(changed=_DOCUMENTS)
     sync_tree(aside)
     copy.verify()

@@ -89,8 +89,8 @@ from export import embed_catalog
 from tfsage.bundle import Bundle
 embed_catalog.PART_ROWS = 64
 write = embed_catalog._write_part
-def slowly(path, batches, mark):
-    write(path, batches, mark)
+def slowly(path, *part):
+    write(path, *part)
     print("wrote", path.name, flush=True)
     time.sleep(0.3)
 embed_catalog._write_part = slowly

@@ -12,9 +12,11 @@ import pytest
 
 from export import publish_bundle
 from export.embed_catalog import embed_catalog
+from export.model_card import write_model_card
 from export.publish_bundle import publish
 from export.tune_index import tune_index
 from tests.conftest import ROOT
+from tests.evaluation.report.worlds import make_report, make_serving
 from tests.export import fakes
 from tfsage.bundle import MANIFEST, Bundle, rollback
 from tfsage.errors import TfsageError
@@ -73,17 +75,27 @@ def test_a_published_bundle_is_complete_and_current(root, bundle):
     assert sorted(path.name for path in root.iterdir()) == [".publish.lock", "000000000001", "CURRENT"]
 
 
-def test_the_card_and_the_report_come_from_the_run(bundle, run, tmp_path):
-    value = {"value": 0.5, "low": 0.4, "high": 0.6, "queries": 9}
-    baseline = {"value": 0.125, "low": 0.1, "high": 0.15, "queries": 9}
-    metrics = {"tasks": {"search": {"recall@10": value, "baselines": {"bm25": {"recall@10": baseline}}}}}
-    (run / "metrics.json").write_text(json.dumps({**metrics, "distractors": 1000}))
-    (run / "report.html").write_text("<p>report</p>")
+def test_the_card_and_the_report_come_from_the_run_and_know_the_index(bundle, run, tmp_path):
+    report = make_report(index=None, serving=None)
+    (run / "metrics.json").write_text(json.dumps(report["metrics"]))
+    (run / "report.json").write_text(json.dumps(report))
+    serving = {**make_serving(), "bundle": bundle.manifest.space_id}
+    (run / "serving.json").write_text(json.dumps(serving))
     published = publish(bundle, tmp_path / "bundles", run)
     card = (published.folder / "MODEL_CARD.md").read_text()
-    assert "| search | recall@10 | 0.500 [0.400, 0.600] | bm25 0.125 [0.100, 0.150] |" in card
-    assert (published.folder / "report.html").read_text() == "<p>report</p>"
+    assert "| search_click | 0.620 [0.600, 0.640] |" in card
+    assert "| search_click | index (scann_tree) | 0.583" in card
+    page = (published.folder / "report.html").read_text()
+    assert "two tower" in page and f"Index ({bundle.manifest.index.kind})" in page
     published.verify()
+
+
+def test_the_loss_of_serving_another_bundle_is_not_this_one_s(bundle, run):
+    (run / "metrics.json").write_text(json.dumps(make_report()["metrics"]))
+    (run / "serving.json").write_text(json.dumps({**make_serving(), "bundle": "ffffffffffff"}))
+    write_model_card(bundle, run)
+    card = (bundle.folder / "MODEL_CARD.md").read_text()
+    assert "search_click" in card and "Loss of serving" not in card
 
 
 def test_another_space_becomes_current_and_can_be_rolled_back(root, second, run):
@@ -144,6 +156,7 @@ from pathlib import Path
 import tfsage
 from export import publish_bundle
 from export.embed_catalog import embed_catalog
+from export.model_card import write_model_card
 from tfsage.bundle import Bundle
 publish_bundle.verify_canaries = lambda bundle: None
 copyfile = shutil.copyfile
