@@ -156,7 +156,6 @@ from pathlib import Path
 import tfsage
 from export import publish_bundle
 from export.embed_catalog import embed_catalog
-from export.model_card import write_model_card
 from tfsage.bundle import Bundle
 publish_bundle.verify_canaries = lambda bundle: None
 copyfile = shutil.copyfile
