@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from tfsage.evaluation import bootstrap
-from tfsage.evaluation.bootstrap import interval, resampled_sums
+from tfsage.evaluation.bootstrap import interval, resampled_sums, wilson
 
 
 def test_the_spread_of_a_mean_is_the_standard_error():
@@ -50,3 +51,32 @@ def test_the_seed_decides():
     values = np.random.default_rng(0).random((50, 1))
     np.testing.assert_array_equal(resampled_sums(values, 100, 3), resampled_sums(values, 100, 3))
     assert (resampled_sums(values, 100, 3) != resampled_sums(values, 100, 4)).any()
+
+
+def test_wilson():
+    assert wilson(0.3, 1000) == pytest.approx((0.2724, 0.3291), abs=5e-5)
+    for hits, count in ((0, 7), (3, 7), (7, 7)):
+        expected = stats.binomtest(hits, count).proportion_ci(method="wilson")
+        assert wilson(hits / count, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_independent_queries_have_the_interval_of_wilson():
+    """300 hits of 1,000 queries with a pair each: both ways must agree."""
+    hits = (np.arange(1000) < 300).astype(float)[:, None]
+    assert interval(resampled_sums(hits, 4000, seed=1)[:, 0] / 1000) == pytest.approx((0.2724, 0.3291), abs=3e-3)
+
+
+def test_a_made_up_sample_with_the_design_effect_of_real_queries():
+    """Pairs of a query that agree in part: the naive standard error is too small by the square root of the effect."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 12, 500)
+    easy = rng.beta(0.6, 0.6, 500)
+    hits = np.array([rng.binomial(size, share) for size, share in zip(sizes, easy, strict=True)], float)
+    clustered = resampled_sums(np.stack([hits, sizes], axis=1), 4000, seed=1)
+    share = hits.sum() / sizes.sum()
+    naive = np.sqrt(share * (1 - share) / sizes.sum())
+    residual = hits - share * sizes
+    exact = np.sqrt((residual**2).sum()) / sizes.sum()
+    spread = (clustered[:, 0] / clustered[:, 1]).std()
+    assert spread == pytest.approx(exact, rel=0.05)
+    assert (spread / naive) ** 2 > 2.5

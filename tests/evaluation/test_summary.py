@@ -51,3 +51,14 @@ def test_averaging_over_runs_is_query_by_query():
     mean = averaged(runs)["recall@10"]
     np.testing.assert_allclose(mean.numerator, [0.5, 1, 2])
     np.testing.assert_allclose(mean.denominator, [1, 2, 3])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_few_queries_that_all_hit_or_miss_prove_little(share):
+    """Wilson for 5 of 5 and for 0 of 5; every draw alone would say that it is certain."""
+    described = Summary({"model": system([share] * 5)}, 100, 1).values("model")["recall@10"]
+    assert described["value"] == share
+    low, high = (0.5655, 1.0) if share else (0.0, 0.4345)
+    assert (described["low"], described["high"]) == pytest.approx((low, high), abs=1e-4)
+    same = Summary({"model": system([share] * 5), "bm25": system([share] * 5)}, 100, 1)
+    assert same.differences("model", ["bm25"])["bm25"]["recall@10"]["low"] == 0

@@ -1,6 +1,7 @@
 """Confidence intervals by resampling queries: the pairs of one query rise and fall together."""
 
 import numpy as np
+from scipy.stats import norm
 
 CONFIDENCE = 0.95
 
@@ -35,3 +36,12 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     """The percentile interval of resampled values, float [resamples], at `CONFIDENCE`."""
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share of `count` independent trials, at `CONFIDENCE`."""
+    z = norm.ppf((1 + CONFIDENCE) / 2)
+    middle = share + z**2 / (2 * count)
+    reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    scale = 1 + z**2 / count
+    return float((middle - reach) / scale), float((middle + reach) / scale)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfsage.evaluation.bootstrap import interval, resampled_sums
+from tfsage.evaluation.bootstrap import interval, resampled_sums, wilson
 from tfsage.evaluation.recall import QuerySums
 
 SystemSums = Mapping[str, QuerySums]
@@ -43,8 +43,17 @@ class Summary:
         }
 
     def values(self, system: str) -> dict[str, dict]:
-        """Each metric as {value, low, high, queries}."""
-        return {metric: self._describe("value", self._values[system, metric]) for metric in self._metrics}
+        """Each metric as {value, low, high, queries}.
+
+        Where every query is a hit, or none is, all draws are alike; the interval is then that of Wilson for as many
+        independent queries, since a few of them prove little.
+        """
+        described = {metric: self._describe("value", self._values[system, metric]) for metric in self._metrics}
+        for each in described.values():
+            if each["low"] == each["high"] and (share := round(each["value"], 12)) in (0.0, 1.0):
+                low, high = wilson(share, self._queries)
+                each |= {"low": min(low, each["value"])} if share else {"high": max(high, each["value"])}
+        return described
 
     def differences(self, system: str, others: Sequence[str]) -> dict[str, dict]:
         """For each other system, each metric as {difference, low, high, queries}: `system` minus the other, paired."""
