@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import tfsage
 from tests.serving.models import TITLES, write_bundle
 from tfsage.cli import app
+from tfsage.serving.flags import Flags
 
 COMMANDS = (
     "synth",
@@ -119,9 +120,23 @@ def test_serve_listens_on_loopback_unless_told_otherwise(calls, root):
     CliRunner().invoke(app, ["serve", "--root", str(root)])
     CliRunner().invoke(app, ["serve", "--root", str(root), "--host", "0.0.0.0", "--grpc-port", "1", "--rest-port", "2"])
     assert calls == [
-        ("serve", (root,), {"grpc_port": 8500, "rest_port": 8501, "host": "127.0.0.1"}),
-        ("serve", (root,), {"grpc_port": 1, "rest_port": 2, "host": "0.0.0.0"}),
+        ("serve", (root, Flags()), {"grpc_port": 8500, "rest_port": 8501, "host": "127.0.0.1"}),
+        ("serve", (root, Flags()), {"grpc_port": 1, "rest_port": 2, "host": "0.0.0.0"}),
     ]
+
+
+def test_serve_has_the_flags_of_tensorflow_serving_in_both_spellings(calls):
+    words = "--model_config_file=m --port=1 --rest_api_port 2 --enable_batching --batching-parameters-file b"
+    result = CliRunner().invoke(app, ["serve", *words.split(), "--monitoring_config_file=a_b"])
+    assert result.exit_code == 0, result.output
+    ((_, (root, flags), named),) = calls
+    assert (root, named["grpc_port"], named["rest_port"]) == (None, 1, 2)
+    assert flags == Flags(
+        model_config_file=Path("m"),
+        enable_batching=True,
+        batching_parameters_file=Path("b"),
+        monitoring_config_file=Path("a_b"),
+    )
 
 
 def test_commands_with_a_config_pass_it_checked(calls, config_file):

@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
     predict_pb2,
-    regression_pb2,
 )
 
 from tests.serving.models import predict_request
+from tests.serving.wire import refusal
 
 TEXTS = ["Walnut  DESK", "", "a", "ünïcödé 漢字", "word " * 500]
 
@@ -29,12 +26,6 @@ import tensorflow_text
 tower = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 np.save(sys.argv[2], tower(query=tf.constant(sys.argv[3:]))["embedding"].numpy())
 """
-
-
-def refusal(call, request) -> tuple[str, str]:
-    with pytest.raises(grpc.RpcError) as refused:
-        call(request, timeout=20)
-    return refused.value.code().name, refused.value.details()
 
 
 def test_a_stock_client_gets_the_vectors_of_the_savedmodel_in_a_fresh_process(served, bundle, tmp_path):
@@ -130,17 +121,6 @@ def test_a_long_message_is_cut_where_tensorflow_serving_cuts_it(served):
     whole = f"Servable not found for request: Latest({name})"
     answer = refusal(served.prediction.Predict, predict_request(name))
     assert answer == ("NOT_FOUND", f"{whole[:1024]}...TRUNCATED")
-
-
-def test_methods_of_later_days_say_that_they_are_not_there(served):
-    prediction, models = served.prediction, served.models
-    calls = [
-        (prediction.Classify, classification_pb2.ClassificationRequest()),
-        (prediction.Regress, regression_pb2.RegressionRequest()),
-        (prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
-        (models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
-    ]
-    assert [refusal(call, request)[0] for call, request in calls] == ["UNIMPLEMENTED"] * 4
 
 
 def test_bytes_that_are_no_request_are_refused_and_the_server_goes_on(served):

@@ -84,3 +84,8 @@ def test_echoes_are_cut():
 )
 def test_types_have_rapidjsons_names(value, name):
     assert type_name(value) == name
+
+
+def test_half_a_surrogate_pair_is_written_as_the_replacement_character_and_bytes_as_they_came():
+    assert write({"error": "\ud800a\udfff"}).decode() == '{\n    "error": "\ufffda\ufffd"\n}'
+    assert write(["\udcff"]) == b'["\xff"]'

@@ -24,7 +24,7 @@ def test_the_highest_version_is_loaded_and_other_folders_are_ignored(saved, tmp_
         shutil.copytree(saved / "2", tmp_path / name)
     registry = load_registry({"calculator": tmp_path})
     assert registry.find(model_pb2.ModelSpec(name="calculator")).version == 10
-    assert registry.versions(model_pb2.ModelSpec(name="calculator")) == [10]
+    assert list(registry.versions("calculator")) == [10]
     registry.close()
     assert registry.names == []
 

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_status_pb2
 
 from tests.serving.models import predict_request
-from tfsage.serving.rest import rest_app
+from tfsage.serving.rest import Limits, rest_app
 
 GZIP = {"Content-Encoding": "gzip"}
 PREDICT = "/v1/models/calculator:predict"
@@ -178,7 +178,6 @@ PATHS = {
     ("POST", "/v1/models/calculator"): (400, "Malformed request: POST /v1/models/calculator"),
     ("POST", "/v1/models/nix:predict"): (404, "Servable not found for request: Latest(nix)"),
     ("POST", "/v1/models/calculator/labels/stable:predict"): (400, "Unrecognized servable version label: stable"),
-    ("POST", "/v1/models/calculator:classify"): (501, "classify is not offered by the tfsage development server"),
 }
 
 
@@ -216,10 +215,10 @@ def test_metadata(http):
     assert signatures["serving_default"]["inputs"]["x"]["tensor_shape"]["dim"][0] == {"size": "-1", "name": ""}
 
 
-def test_bodies_above_the_limit(served):
+def test_bodies_above_the_limit(registry):
     def status(limit: int, body: bytes, **headers) -> int:
         async def post() -> int:
-            transport = httpx.ASGITransport(rest_app(served.registry, limit))
+            transport = httpx.ASGITransport(rest_app(registry, Limits(message_bytes=limit)))
             async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
                 return (await client.post(PREDICT, content=body, headers=headers)).status_code
 

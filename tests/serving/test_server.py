@@ -16,7 +16,8 @@ from tensorflow_serving.apis import model_pb2, prediction_service_pb2_grpc
 from tests.serving.models import predict_request
 from tfsage.errors import TfsageError
 from tfsage.serving.registry import Registry, load_registry
-from tfsage.serving.server import MAX_MESSAGE_BYTES, ModelServer, base_paths, bind, serve
+from tfsage.serving.rest import LIMITS
+from tfsage.serving.server import ModelServer, base_paths, bind, serve
 
 
 @pytest.fixture
@@ -26,13 +27,6 @@ def taken() -> int:
         other.bind(("127.0.0.1", 0))
         other.listen()
         yield other.getsockname()[1]
-
-
-@pytest.fixture
-def keep_sigterm():
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.mark.parametrize("face", ["grpc_port", "rest_port"])
@@ -108,7 +102,7 @@ def test_a_call_under_way_is_answered_before_the_server_stops(bundle):
 
 
 def test_a_message_above_the_limit_is_refused_and_the_server_goes_on(served):
-    huge = predict_request("query_tower", query=[b"x" * MAX_MESSAGE_BYTES])
+    huge = predict_request("query_tower", query=[b"x" * LIMITS.message_bytes])
     with pytest.raises(grpc.RpcError) as refused:
         served.prediction.Predict(huge, timeout=60)
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -67,9 +67,9 @@ def test_a_damaged_file_is_refused(model, tmp_path):
 
 def test_a_record_of_another_kind_is_refused(model, tmp_path):
     log = prediction_log_pb2.PredictionLog()
-    log.classify_log.SetInParent()
+    log.session_run_log.SetInParent()
     write_logs(tmp_path, [log.SerializeToString()])
-    with pytest.raises(TfsageError, match="record 1 failed: it is a classify_log"):
+    with pytest.raises(TfsageError, match="record 1 failed: it is a session_run_log"):
         replay_warmup_requests(model, tmp_path)
 
 

@@ -19,11 +19,12 @@ def model_status(
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     response = get_model_status_pb2.GetModelStatusResponse()
-    for version in registry.versions(request.model_spec):
-        entry = response.model_version_status.add(
-            version=version, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE
-        )
+    for version, state, error in registry.status(request.model_spec):
+        entry = response.model_version_status.add(version=version, state=state)
         entry.status.SetInParent()
+        if error is not None:
+            entry.status.error_code = error.code.value[0]
+            entry.status.error_message = error.message
     return response
 
 

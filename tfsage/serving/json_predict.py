@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from tfsage.serving.json_tensors import append_value, is_base64, json_value
-from tfsage.serving.json_values import echo, parse, write
+from tfsage.serving.json_values import echo, parse_object, write
 from tfsage.serving.status import ServingError, invalid
 
 Form = Literal["row", "column"]
@@ -28,14 +28,7 @@ def fill_request(body: bytes, request: predict_pb2.PredictRequest, inputs_of: Ca
     Raises:
         ServingError: INVALID_ARGUMENT with TensorFlow Serving's message, or what `inputs_of` raises.
     """
-    document = parse(body)
-    if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {echo(document)} Is not object")
-    signature = document.get("signature_name", "")
-    if not isinstance(signature, str):
-        raise invalid(
-            f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value."
-        )
+    document, signature = parse_object(body)
     request.model_spec.signature_name = signature
     inputs = inputs_of(signature)
     if not inputs:

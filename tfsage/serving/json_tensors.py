@@ -85,24 +85,26 @@ def _append_leaf(value: object, proto: tensor_pb2.TensorProto) -> None:
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
     field, accepts = _FIELD_AND_CHECK[proto.dtype]
     if proto.dtype == types_pb2.DT_STRING and isinstance(value, dict):
-        converted = _decode_base64(value)
+        converted = decode_base64(value)
     elif not accepts(value):
         raise invalid(
             f"JSON Value: {echo(value)} Type: {type_name(value)} is not of expected type: {dtype_name(proto.dtype)}"
         )
     else:
-        converted = _encode_text(value) if isinstance(value, str) else value
+        converted = encode_text(value) if isinstance(value, str) else value
     getattr(proto, field).append(converted)
 
 
-def _encode_text(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
+    """The bytes of a JSON string; lone surrogates are refused (INVALID_ARGUMENT)."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise invalid(f"JSON Parse error: The surrogate pair in string is invalid: {error.reason}") from None
 
 
-def _decode_base64(value: dict) -> bytes:
+def decode_base64(value: dict) -> bytes:
+    """The bytes of a `{"b64": "..."}` object; anything else is refused (INVALID_ARGUMENT)."""
     if not is_base64(value):
         raise invalid(f"JSON Value: {echo(value)} not formatted correctly for base64 data")
     text = value["b64"].rstrip("=")

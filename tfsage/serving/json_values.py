@@ -5,17 +5,44 @@ Text is handled with Python's `surrogateescape`, so that bytes which are not UTF
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from tfsage.serving.status import invalid
 
 _ECHO_LIMIT = 256
+_HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class RawNumber(str):
     """A number that is already written as JSON wants it."""
+
+
+class Document(NamedTuple):
+    """The body of a request: a JSON object, and the signature it names ("" is the default one)."""
+
+    fields: dict
+    signature: str
+
+
+def parse_object(body: bytes) -> Document:
+    """The JSON object of a request.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, with TensorFlow Serving's message.
+    """
+    fields = parse(body)
+    if not isinstance(fields, dict):
+        raise invalid(f"JSON Value: {echo(fields)} Is not object")
+    signature = fields.get("signature_name", "")
+    if not isinstance(signature, str):
+        raise invalid(
+            f"JSON Value: {echo(fields)} not formatted correctly. 'signature_name' key must be a string value."
+        )
+    return Document(fields, signature.encode("utf-8", "replace").decode())
 
 
 def parse(body: bytes) -> object:
@@ -38,7 +65,9 @@ def parse(body: bytes) -> object:
 
 def write(value: object) -> bytes:
     """The JSON text of a value: objects indented by 4 spaces, arrays on one line."""
-    return "".join(_tokens(value)).encode("utf-8", "surrogateescape")
+    text = "".join(_tokens(value))
+    # An error message may quote half a surrogate pair, which has no bytes.
+    return _HALF_PAIRS.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def echo(value: object) -> str:

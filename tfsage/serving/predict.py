@@ -4,6 +4,7 @@ Read beside `predict_util.cc` of TensorFlow Serving and `cc/saved_model/util.cc`
 up first, then inputs are counted, matched by name and decoded, then the output filter is read; shapes are not checked.
 """
 
+import time
 from collections.abc import Iterable
 
 import grpc
@@ -11,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
+from tfsage.serving import metrics
+from tfsage.serving.inference import fill_spec
 from tfsage.serving.model import DEFAULT_SIGNATURE, Model, Signature
 from tfsage.serving.status import ServingError, invalid
 from tfsage.serving.tensors import decode, encode
@@ -34,12 +37,12 @@ def predict(
     _check_count(signature, request)
     feeds = _feeds(signature, request)
     aliases = _aliases(signature, request.output_filter)
+    started = time.perf_counter()
     values = model.run(feeds, [signature.outputs[alias] for alias in aliases], timeout)
+    metrics.runtime_latency.add(request.model_spec.name, "Predict", "TF1", amount=(time.perf_counter() - started) * 1e6)
 
     response = predict_pb2.PredictResponse()
-    response.model_spec.name = request.model_spec.name
-    response.model_spec.version.value = model.version
-    response.model_spec.signature_name = name
+    fill_spec(response.model_spec, model, request.model_spec)
     for alias, value in zip(aliases, values, strict=True):
         response.outputs[alias].CopyFrom(encode(np.asarray(value)))
     return response

@@ -1,10 +1,12 @@
 """The embedded model server: TensorFlow Serving's gRPC and REST faces over the towers of a published bundle.
 
-For laptops, tests and the demo. It has no authentication and no batching; production runs stock TensorFlow Serving
-on the very same bundle, see serving_configs/.
+For laptops, tests and the demo. It has no authentication; production runs stock TensorFlow Serving on the very same
+bundle and files, see serving_configs/.
 """
 
+import contextlib
 import ipaddress
+import resource
 import signal
 import socket
 import sys
@@ -20,46 +22,79 @@ from rich.text import Text
 from tfsage.bundle import Bundle
 from tfsage.console import console
 from tfsage.errors import TfsageError
+from tfsage.serving.flags import FLAGS, Flags, base_paths, mounted
 from tfsage.serving.grpc_service import add_services
-from tfsage.serving.registry import Registry, load_registry
-from tfsage.serving.rest import rest_app
+from tfsage.serving.manager import ModelManager
+from tfsage.serving.registry import Registry
+from tfsage.serving.rest import LIMITS, Limits, rest_app
+from tfsage.serving.status import ServingError
+from tfsage.serving.tls import read_credentials
 
-MAX_MESSAGE_BYTES = 64 << 20
+__all__ = ["ModelServer", "base_paths", "bind", "serve"]
+
 GRACE_SECONDS = 10.0
-_THREADS = 16
 _START_SECONDS = 10.0
 
 
 class ModelServer:
     """Both faces of a registry, while it is entered: `with ModelServer(registry, ...) as server`.
 
+    Args:
+        registry: the models; it is closed with the server.
+        host: address to listen on.
+        grpc_port: 0 takes a free one.
+        rest_port: 0 takes a free one; None offers no REST.
+        manager: lets clients ask for another config; closed with the server.
+        credentials: TLS of the gRPC face; REST stays plain, as under TensorFlow Serving.
+        limits: what clients may ask.
+        threads: how many gRPC calls are worked on at once, waiting in a batch included.
+        metrics_path: where REST shows the metrics; None for nowhere.
+
     Attributes:
         grpc_address: host:port of the gRPC face.
         rest_address: host:port of the REST face, or None.
     """
 
-    def __init__(self, registry: Registry, host: str = "127.0.0.1", grpc_port: int = 0, rest_port: int | None = None):
-        """Binds the ports; port 0 takes a free one, `rest_port` None offers no REST.
+    def __init__(
+        self,
+        registry: Registry,
+        host: str = "127.0.0.1",
+        grpc_port: int = 0,
+        rest_port: int | None = None,
+        manager: ModelManager | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+        limits: Limits = LIMITS,
+        threads: int = 64,
+        metrics_path: str | None = None,
+    ):
+        """Binds the ports.
 
         Raises:
             TfsageError: a port is in use or cannot be bound.
         """
-        self._registry = registry
+        self._registry, self._manager = registry, manager
+        self._app = rest_app(registry, limits, metrics_path)
         self._socket = None if rest_port is None else bind(host, rest_port)
         self._grpc = grpc.server(
-            futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="predict"),
+            futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            maximum_concurrent_rpcs=limits.requests,
             options=[
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_receive_message_length", limits.message_bytes),
                 ("grpc.max_send_message_length", -1),
             ],
         )
-        add_services(self._grpc, registry)
+        add_services(self._grpc, registry, manager)
+        address = _joined(host, grpc_port)
         try:
-            self.grpc_address = _joined(host, self._grpc.add_insecure_port(_joined(host, grpc_port)))
+            if credentials is None:
+                port = self._grpc.add_insecure_port(address)
+            else:
+                port = self._grpc.add_secure_port(address, credentials)
         except RuntimeError:
             self._close_socket()
             raise _not_bound(host, grpc_port, "in use or not allowed") from None
+        self.grpc_address = _joined(host, port)
         self.rest_address = None if self._socket is None else _joined(host, self._socket.getsockname()[1])
 
     def __enter__(self) -> "ModelServer":
@@ -70,6 +105,8 @@ class ModelServer:
 
     def __exit__(self, *_) -> None:
         """Takes no new calls, lets those under way end (for `GRACE_SECONDS`), and frees the models."""
+        if self._manager is not None:
+            self._manager.close()
         stopped = self._grpc.stop(GRACE_SECONDS)
         if self._socket is not None:
             self._rest.should_exit = True
@@ -80,7 +117,7 @@ class ModelServer:
 
     def _start_rest(self) -> None:
         config = uvicorn.Config(
-            rest_app(self._registry, MAX_MESSAGE_BYTES),
+            self._app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -100,29 +137,61 @@ class ModelServer:
             self._socket.close()
 
 
-def serve(root: str | Path, grpc_port: int = 8500, rest_port: int = 8501, host: str = "127.0.0.1") -> None:
-    """Serves the published bundle below `root` until SIGTERM or Ctrl-C, then drains and returns.
+def serve(
+    root: str | Path | None,
+    flags: Flags = FLAGS,
+    host: str = "127.0.0.1",
+    grpc_port: int = 8500,
+    rest_port: int = 8501,
+) -> None:
+    """Serves until SIGTERM or Ctrl-C, then drains and returns.
+
+    Args:
+        root: the published bundle below it is served, or, with a model config, found at `/models/bundle`.
+        flags: those of TensorFlow Serving.
 
     Raises:
-        TfsageError: nothing is published, a tower does not load or fails its warm-up, or a port is in use.
+        TfsageError: nothing is published, a file is damaged, a model does not load or fails its warm-up, or a port is
+            in use.
         KeyboardInterrupt: after a clean stop, on Ctrl-C.
     """
-    bundle = Bundle.current(root)
+    bundle = None if root is None else Bundle.current(root)
+    config, metrics_path = flags.model_config(bundle), flags.metrics_path()
+    credentials = None if flags.ssl_config_file is None else read_credentials(flags.ssl_config_file)
     if grpc_port == rest_port != 0:
         raise TfsageError(f"gRPC and REST need ports of their own, both are {grpc_port}; change one of them")
     for port in (grpc_port, rest_port):
         bind(host, port).close()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    registry = load_registry(base_paths(bundle))
-    with ModelServer(registry, host, grpc_port, rest_port) as server:
+    _allow_many_connections()
+    with contextlib.ExitStack() as undo:
+        registry = flags.registry()
+        undo.callback(registry.close)
+        manager = ModelManager(
+            registry, flags.allow_version_labels_for_unavailable_models, lambda path: mounted(path, bundle)
+        )
+        try:
+            manager.reload(config)
+        except ServingError as error:
+            raise TfsageError(f"Failed to start server. Error: {error.message}") from None
+        limits = Limits(seconds=flags.rest_api_timeout_in_ms / 1000)
+        threads = flags.grpc_max_threads
+        server = ModelServer(registry, host, grpc_port, rest_port, manager, credentials, limits, threads, metrics_path)
+        undo.pop_all()
+    with server:
+        manager.start(flags.file_system_poll_wait_seconds)
+        if flags.model_config_file is not None:
+            manager.start(flags.model_config_file_poll_wait_seconds, lambda: flags.model_config(bundle))
         _announce(server, bundle, host, registry)
         threading.Event().wait()
 
 
-def base_paths(bundle: Bundle) -> dict[str, Path]:
-    """The folders of a bundle's towers, which hold their version folders, by model name."""
-    towers = {"query_tower": bundle.query_tower, "product_tower": bundle.product_tower}
-    return {name: folder.parent for name, folder in towers.items() if folder is not None}
+def _allow_many_connections() -> None:
+    """Every connection is an open file, and the usual soft limit of 1,024 is soon reached by idle clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -145,11 +214,12 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _announce(server: ModelServer, bundle: Bundle, host: str, registry: Registry) -> None:
+def _announce(server: ModelServer, bundle: Bundle | None, host: str, registry: Registry) -> None:
+    names, of = registry.names, "" if bundle is None else f" of bundle {bundle.folder.name}"
     lines = [
-        f"serving {', '.join(registry.names)} of bundle {bundle.folder.name} (a development server)",
+        f"serving {', '.join(names) or 'no model'}{of} (a development server)",
         f"  gRPC  {server.grpc_address}",
-        f"  REST  http://{server.rest_address}/v1/models/{registry.names[-1]}",
+        f"  REST  http://{server.rest_address}/v1/models/{names[-1] if names else ''}",
         "stop with Ctrl-C",
     ]
     if not _is_loopback(host):

@@ -43,11 +43,6 @@ class ServingError(Exception):
         """The error a kernel or the session gave; TensorFlow and gRPC number their codes alike."""
         return cls(_BY_NUMBER.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)
 
-    @classmethod
-    def unimplemented(cls, method: str) -> "ServingError":
-        """A method of TensorFlow Serving that this server does not offer."""
-        return cls(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not offered by the tfsage development server")
-
     @property
     def grpc_details(self) -> str:
         """The message as TensorFlow Serving sends it over gRPC: cut, and marked where it was cut."""

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-MAX_FILLED_VALUES = 1 << 24
+MAX_FILLED_VALUES = 1 << 20
 """A tensor may claim more values than it carries (the last is repeated), but not more than these."""
 
 TYPED_FIELD = {

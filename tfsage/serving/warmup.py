@@ -4,6 +4,7 @@ The file is TensorFlow Serving's: `assets.extra/tf_serving_warmup_requests` in t
 `PredictionLog` per TFRecord. The stock server refuses to load a version whose records fail, and so do we.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,12 +13,20 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tfsage.errors import TfsageError
+from tfsage.serving import metrics
+from tfsage.serving.inference import classify, multi_inference, regress
 from tfsage.serving.model import Model
 from tfsage.serving.predict import predict
 from tfsage.serving.status import ServingError
 
 MAX_RECORDS = 1000
 _FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+_CALLS = {
+    "predict_log": predict,
+    "classify_log": classify,
+    "regress_log": regress,
+    "multi_inference_log": multi_inference,
+}
 
 
 def write_warmup_requests(folder: Path, requests: Iterable[predict_pb2.PredictRequest]) -> None:
@@ -38,18 +47,25 @@ def replay_warmup_requests(model: Model, folder: Path) -> int:
         How many records there were; a SavedModel without the file has none.
 
     Raises:
-        TfsageError: a record cannot be read, is not a Predict request or fails, or there are more than `MAX_RECORDS`.
+        TfsageError: a record cannot be read, is not a request that is replayed or fails, or there are more than
+            `MAX_RECORDS`.
     """
     path = folder / _FILE
-    count = 0
-    if path.exists():
+    if not path.exists():
+        return 0
+    count, started, status = 0, time.perf_counter(), "INVALID_ARGUMENT"
+    try:
         for count, record in enumerate(_records(path), start=1):
             if count > MAX_RECORDS:
                 raise _damaged(path, f"there are more than {MAX_RECORDS} records")
             try:
-                predict(model, _request(record))
+                _replay(model, record)
             except (DecodeError, ValueError, ServingError) as error:
                 raise _damaged(path, f"record {count} failed: {error}") from error
+        status = "OK"
+    finally:
+        metrics.warmup_latency.add(str(folder), status, amount=(time.perf_counter() - started) * 1e6)
+        metrics.warmup_records.add(str(folder), status, by=count)
     return count
 
 
@@ -60,12 +76,12 @@ def _records(path: Path) -> Iterator[bytes]:
         raise _damaged(path, f"not a TFRecord file: {error.message}") from error
 
 
-def _request(record: bytes) -> predict_pb2.PredictRequest:
+def _replay(model: Model, record: bytes) -> None:
     log = prediction_log_pb2.PredictionLog.FromString(record)
     kind = log.WhichOneof("log_type")
-    if kind != "predict_log":
-        raise ValueError(f"it is a {kind}, expected a predict_log")
-    return log.predict_log.request
+    if kind not in _CALLS:
+        raise ValueError(f"it is a {kind}, expected one of {', '.join(_CALLS)}")
+    _CALLS[kind](model, getattr(log, kind).request)
 
 
 def _damaged(path: Path, what: str) -> TfsageError:
