@@ -1,101 +1,121 @@
-"""serving_configs/: every textproto parses with the protos' own definitions, and fits what a bundle holds."""
+"""serving_configs/: every file is valid by its own format, and all of them speak of the same ports, paths and names."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from google.protobuf import wrappers_pb2 as wrappers
+from google.protobuf import text_format
+from tensorflow.core.protobuf import config_pb2
 from tensorflow_serving.config import model_server_config_pb2
+from typer.testing import CliRunner
 
-from tfsage.serving.server import base_paths
+from tfsage.cli import app
+from tfsage.serving.batching_options import BatchingOptions
+from tfsage.serving.flags import BUNDLE_MOUNT, Flags, base_paths
+from tfsage.serving.metrics import METRICS, Histogram
+from tfsage.serving.protos import MonitoringConfig, SSLConfig
 
 FOLDER = Path(__file__).parents[2] / "serving_configs"
-MOUNT = Path("/models/bundle")
-FIELD = descriptor_pb2.FieldDescriptorProto
-INT64, STRING, BOOL = (f".google.protobuf.{name}Value" for name in ("Int64", "String", "Bool"))
-
-# The API wheel has neither message; numbers and types are those of session_bundle_config.proto and
-# monitoring_config.proto.
-BATCHING = {
-    "max_batch_size": (1, INT64),
-    "batch_timeout_micros": (2, INT64),
-    "max_enqueued_batches": (3, INT64),
-    "num_batch_threads": (4, INT64),
-    "thread_pool_name": (5, STRING),
-    "allowed_batch_sizes": (6, FIELD.TYPE_INT64),
-    "pad_variable_length_inputs": (7, FIELD.TYPE_BOOL),
-    "enable_large_batch_splitting": (8, BOOL),
-    "max_execution_batch_size": (9, INT64),
-}
-PROMETHEUS = {"enable": (1, FIELD.TYPE_BOOL), "path": (2, FIELD.TYPE_STRING)}
-MONITORING = {"prometheus_config": (1, ".tfsage.test.PrometheusConfig")}
-
-
-@pytest.fixture(scope="module")
-def messages() -> dict[str, type]:
-    file = descriptor_pb2.FileDescriptorProto(name="tfsage_test.proto", package="tfsage.test", syntax="proto3")
-    file.dependency.append(wrappers.DESCRIPTOR.name)
-    for name, fields in (
-        ("BatchingParameters", BATCHING),
-        ("PrometheusConfig", PROMETHEUS),
-        ("MonitoringConfig", MONITORING),
-    ):
-        message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            repeated = field == "allowed_batch_sizes"
-            added = message.field.add(
-                name=field, number=number, label=FIELD.LABEL_REPEATED if repeated else FIELD.LABEL_OPTIONAL
-            )
-            if isinstance(kind, str):
-                added.type, added.type_name = FIELD.TYPE_MESSAGE, kind
-            else:
-                added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers.DESCRIPTOR.serialized_pb)
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tfsage.test.{name}"))
-        for name in ("BatchingParameters", "MonitoringConfig")
+YAML_FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.y*ml"))
+METRICS_PATH = "/monitoring/prometheus/metrics"
+READY = "/v1/models/query_tower/metadata"
+STOCK_FLAGS = (
+    {
+        "port",
+        "rest_api_port",
+        "grpc_channel_arguments",
+        "enable_profiler",
+        "enable_batching",
+        "batching_parameters_file",
     }
+    | {"model_config_file", "monitoring_config_file", "tensorflow_session_config_file", "ssl_config_file"}
+    | {"grpc_max_threads"}
+)
 
 
 def parsed(name: str, message):
     return text_format.Parse((FOLDER / name).read_text(), message)
 
 
+def documents(name: str) -> list[dict]:
+    return list(yaml.safe_load_all((FOLDER / name).read_text()))
+
+
+def kubernetes() -> list[dict]:
+    names = [name for name in YAML_FILES if name.startswith("k8s/")]
+    return [document for name in names for document in documents(name)]
+
+
+def flags_of(words: list[str]) -> dict[str, str]:
+    return dict(word.removeprefix("--").split("=", 1) for word in words if word.startswith("--"))
+
+
 def test_models_config_names_the_towers_where_a_bundle_has_them(bundle):
     config = parsed("models.config", model_server_config_pb2.ModelServerConfig())
     models = config.model_config_list.config
     assert {model.name: Path(model.base_path) for model in models} == {
-        name: MOUNT / path.relative_to(bundle.folder) for name, path in base_paths(bundle).items()
+        name: BUNDLE_MOUNT / path.relative_to(bundle.folder) for name, path in base_paths(bundle).items()
     }
     assert {model.model_platform for model in models} == {"tensorflow"}
     for model in models:
-        mounted = bundle.folder / Path(model.base_path).relative_to(MOUNT)
+        mounted = bundle.folder / Path(model.base_path).relative_to(BUNDLE_MOUNT)
         assert [version.name for version in mounted.iterdir()] == ["1"]
         assert (mounted / "1" / "saved_model.pb").is_file()
 
 
-def test_batching_parameters(messages):
-    batching = parsed("batching_parameters.cpu.txt", messages["BatchingParameters"]())
-    assert batching.max_batch_size.value >= 1
-    assert batching.max_enqueued_batches.value >= batching.num_batch_threads.value >= 1
-    sizes = list(batching.allowed_batch_sizes)
-    assert sizes == sorted(sizes)
-    assert not sizes or sizes[-1] == batching.max_batch_size.value
-    assert not batching.pad_variable_length_inputs
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_batching_parameters_and_sessions(kind):
+    # Reading them checks what TensorFlow Serving checks.
+    options = BatchingOptions.read(FOLDER / f"batching_parameters.{kind}.txt")
+    assert options.max_enqueued_batches >= options.num_batch_threads
+    assert bool(options.allowed_batch_sizes) == (kind == "gpu")
+    session = parsed(f"session.{kind}.config", config_pb2.ConfigProto())
+    assert session.inter_op_parallelism_threads >= options.num_batch_threads
+    assert session.gpu_options.allow_growth == (kind == "gpu")
 
 
-def test_monitoring_config(messages):
-    monitoring = parsed("monitoring.config", messages["MonitoringConfig"]())
-    assert monitoring.prometheus_config.enable
-    assert monitoring.prometheus_config.path == "/monitoring/prometheus/metrics"
+def test_monitoring_config():
+    monitoring = parsed("monitoring.config", MonitoringConfig())
+    assert (monitoring.prometheus_config.enable, monitoring.prometheus_config.path) == (True, METRICS_PATH)
+    assert Flags(monitoring_config_file=FOLDER / "monitoring.config").metrics_path() == METRICS_PATH
 
 
-def test_compose_and_readme_run_the_same_server():
-    service = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]["model_server"]
+def test_the_ssl_config_that_the_script_writes(tmp_path):
+    pems = {name: f"-----BEGIN {name}-----\n+/a=\n-----END {name}-----\n" for name in ("key", "cert", "ca")}
+    for name, text in pems.items():
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, FOLDER / "make_ssl_config.py", "--key", tmp_path / "key", "--cert", tmp_path / "cert"]
+    one_way = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    both = subprocess.run([*command, "--client-ca", tmp_path / "ca"], check=True, capture_output=True, text=True).stdout
+    expected = {"server_key": pems["key"], "server_cert": pems["cert"]}
+    assert text_format.Parse(one_way, SSLConfig()) == SSLConfig(**expected)
+    assert text_format.Parse(both, SSLConfig()) == SSLConfig(**expected, custom_ca=pems["ca"], client_verify=True)
+
+
+def test_no_key_lies_here():
+    for path in FOLDER.rglob("*"):
+        assert path.is_dir() or "PRIVATE KEY" not in path.read_text()
+
+
+@pytest.mark.parametrize("name", YAML_FILES)
+def test_every_yaml_file_is_plain_and_names_no_key_twice(name):
+    class Strict(yaml.SafeLoader):
+        """Refuses a mapping with the same key twice, of which YAML would silently keep the last."""
+
+        def construct_mapping(self, node, deep=False):
+            keys = [self.construct_object(key) for key, _ in node.value]
+            assert len(keys) == len(set(keys)), f"{name}: {keys}"
+            return super().construct_mapping(node, deep)
+
+    assert all(isinstance(document, dict) for document in yaml.load_all((FOLDER / name).read_text(), Strict))
+
+
+def test_compose_runs_the_server_of_the_readme():
+    service = documents("docker-compose.yml")[0]["services"]["model_server"]
     readme = (FOLDER / "README.md").read_text()
     (run,) = re.findall(r"^docker run.*?\n\n", readme, re.DOTALL | re.MULTILINE)
     words = run.replace("\\\n", " ").split()
@@ -104,8 +124,181 @@ def test_compose_and_readme_run_the_same_server():
     ports = [words[place + 1] for place, word in enumerate(words) if word == "-p"]
     assert ports == service["ports"]
     mounted = [mount.split(":")[-2:] for mount in service["volumes"]]
-    assert mounted == [[str(MOUNT), "ro"], ["/configs", "ro"]]
+    assert mounted == [[str(BUNDLE_MOUNT), "ro"], ["/configs", "ro"]]
     for file in re.findall(r"/configs/(\S+)", run):
         assert (FOLDER / file).is_file()
-    for file in re.findall(r"^\| `(\S+)` \|", readme, re.MULTILINE):
-        assert (FOLDER / file).is_file()
+
+
+def test_the_readme_lists_every_file_and_reaches_an_answer_in_five_commands():
+    readme = (FOLDER / "README.md").read_text()
+    listed = {
+        name for row in re.findall(r"^\| (`.*?) \|", readme, re.MULTILINE) for name in re.findall(r"`(.*?)`", row)
+    }
+    files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    assert listed == {name for name in files if name != "README.md" and "__pycache__" not in name}
+    first = re.search(r"```sh\n(.*?)```", readme, re.DOTALL)[1].replace("\\\n", " ")
+    commands = [line for line in first.splitlines() if line.strip()]
+    assert len(commands) == 5
+    assert commands[-1].startswith("tfsage search")
+
+
+def test_compose_is_whole():
+    compose = documents("docker-compose.yml")[0]
+    assert set(compose) == {"services"}
+    known = {
+        "image",
+        "build",
+        "command",
+        "ports",
+        "volumes",
+        "healthcheck",
+        "depends_on",
+        "stop_grace_period",
+        "restart",
+    }
+    for name, service in compose["services"].items():
+        assert set(service) <= known | {"restart"}, name
+        assert ("image" in service) != ("build" in service), name
+        assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in service.get("ports", [])), name
+        if "image" in service:
+            assert re.fullmatch(r"[\w/.-]+:v?\d[\w.]*", service["image"]), f"{name} is not pinned"
+        for needed, condition in service.get("depends_on", {}).items():
+            wanted = compose["services"][needed]
+            assert condition["condition"] == ("service_healthy" if "healthcheck" in wanted else "service_started")
+        for mount in service.get("volumes", []):
+            source, _, mode = re.fullmatch(r"(\$\{.*?\}|[^:]+):([^:]+):(ro)", mount).groups()
+            assert source.startswith("${") or (FOLDER / source).is_dir()
+            assert mode == "ro"
+    build = compose["services"]["retrieval"]["build"]
+    dockerfile = (FOLDER / build["context"] / build["dockerfile"]).read_text()
+    copied = [word for line in re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE) for word in line.split()]
+    assert copied and all((FOLDER.parent / word).exists() for word in copied)
+    assert READY in compose["services"]["model_server"]["healthcheck"]["test"][-1]
+
+
+def test_the_retrieval_service_is_started_with_options_it_has():
+    help_text = CliRunner().invoke(app, ["service", "--help"], env={"COLUMNS": "200"}).output
+    compose = documents("docker-compose.yml")[0]["services"]["retrieval"]["command"]
+    pods = [containers(one)[0]["args"] for one in kubernetes() if one["metadata"]["name"] == "retrieval" and pod(one)]
+    for command in (compose, *pods):
+        assert command[0] == "service"
+        for option in flags_of(command[1:]):
+            assert f"--{option} " in help_text, option
+
+
+DEPLOYMENTS = [one for one in kubernetes() if one["kind"] == "Deployment"]
+
+
+def pod(one: dict) -> dict:
+    return one["spec"].get("template", {})
+
+
+def containers(one: dict) -> list[dict]:
+    return pod(one)["spec"]["containers"]
+
+
+def test_kubernetes_kinds_names_and_selectors():
+    kinds = {
+        "Deployment": "apps/v1",
+        "Service": "v1",
+        "PodDisruptionBudget": "policy/v1",
+        "HorizontalPodAutoscaler": "autoscaling/v2",
+        "NetworkPolicy": "networking.k8s.io/v1",
+    }
+    pods = {}
+    for one in kubernetes():
+        assert one["apiVersion"] == kinds[one["kind"]]
+        assert set(one) == {"apiVersion", "kind", "metadata", "spec"}
+        if one["kind"] == "Deployment":
+            labels = pod(one)["metadata"]["labels"]
+            assert one["spec"]["selector"]["matchLabels"] == labels
+            pods[labels["app"]] = {port["name"] for container in containers(one) for port in container["ports"]}
+    for one in kubernetes():
+        spec = one["spec"]
+        if one["kind"] == "Service":
+            assert {port["targetPort"] for port in spec["ports"]} <= pods[spec["selector"]["app"]]
+        if one["kind"] == "PodDisruptionBudget":
+            assert spec["selector"]["matchLabels"]["app"] in pods
+        if one["kind"] == "HorizontalPodAutoscaler":
+            assert spec["scaleTargetRef"]["name"] in pods
+        if one["kind"] == "NetworkPolicy":
+            ports = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
+            assert ports == pods[spec["podSelector"]["matchLabels"]["app"]]
+    addresses = {
+        f"{one['metadata']['name']}:{port['port']}"
+        for one in kubernetes()
+        if one["kind"] == "Service"
+        for port in one["spec"]["ports"]
+    }
+    text = (FOLDER / "k8s/retrieval.yaml").read_text()
+    assert set(re.findall(r"///?([\w-]+:\d+)", text)) <= addresses
+
+
+@pytest.mark.parametrize(
+    "one", [one for one in kubernetes() if one["kind"] == "Deployment"], ids=lambda one: one["metadata"]["name"]
+)
+def test_pods_are_pinned_bounded_probed_and_unprivileged(one):
+    volumes = {volume["name"] for volume in pod(one)["spec"].get("volumes", [])}
+    assert pod(one)["spec"]["automountServiceAccountToken"] is False
+    for container in containers(one):
+        assert re.fullmatch(r"[\w/.-]+:[\w.]*\d[\w.]*", container["image"])
+        assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"]
+        ports = {port["name"] for port in container["ports"]}
+        probes = [value for key, value in container.items() if key.endswith("Probe")]
+        assert probes and "readinessProbe" in container
+        for probe in probes:
+            assert (probe.get("httpGet") or probe["tcpSocket"])["port"] in ports
+        assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
+        if one["metadata"]["name"] != "query-cache":
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert one["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+            grace = pod(one)["spec"]["terminationGracePeriodSeconds"]
+            assert grace >= 30
+            path = {"model-server": READY, "retrieval": "/ready"}[one["metadata"]["name"]]
+            assert container["readinessProbe"]["httpGet"]["path"] == path
+
+
+def test_the_model_servers_flags_are_tensorflow_servings_and_their_files_are_mounted():
+    kustomization = documents("kustomization.yaml")[0]
+    (generated,) = kustomization["configMapGenerator"]
+    assert all((FOLDER / path).is_file() for path in [*kustomization["resources"], *generated["files"]])
+    (one,) = [o for o in kubernetes() if o["kind"] == "Deployment" and o["metadata"]["name"] == "model-server"]
+    (configs,) = [v["configMap"]["name"] for v in pod(one)["spec"]["volumes"] if "configMap" in v]
+    assert configs == generated["name"]
+    flags = flags_of(containers(one)[0]["args"])
+    assert set(flags) <= STOCK_FLAGS
+    assert {Path(value).name for value in flags.values() if value.startswith("/configs/")} == set(generated["files"])
+    mounts = {mount["name"]: mount["mountPath"] for mount in containers(one)[0]["volumeMounts"]}
+    assert (mounts["configs"], mounts["bundles"]) == ("/configs", str(BUNDLE_MOUNT))
+    assert {flags["port"], flags["rest_api_port"]} == {"8500", "8501"}
+
+
+def test_prometheus_scrapes_what_runs_and_alerts_on_metrics_that_exist():
+    scrape = documents("prometheus/prometheus.yml")[0]
+    services = documents("docker-compose.yml")[0]["services"]
+    jobs = {job["job_name"]: job for job in scrape["scrape_configs"]}
+    assert jobs["tfserving"]["metrics_path"] == METRICS_PATH
+    for job in jobs.values():
+        for target in job["static_configs"][0]["targets"]:
+            name, port = target.split(":")
+            assert any(published.endswith(f":{port}") for published in services[name]["ports"])
+    assert all((FOLDER / "prometheus" / rules).is_file() for rules in scrape["rule_files"])
+
+    known = {"up"}
+    for metric in METRICS.values():
+        known |= {
+            metric.page_name + end
+            for end in (("_bucket", "_sum", "_count") if isinstance(metric, Histogram) else ("",))
+        }
+    labels = {label for metric in METRICS.values() for label in metric.labels} | {"le", "job"}
+    for group in documents("prometheus/alerts.yml")[0]["groups"]:
+        for rule in group["rules"]:
+            assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+            expression = rule["expr"]
+            assert expression.count("(") == expression.count(")")
+            assert set(re.findall(r":tensorflow[\w:]+|\bup\b", expression)) <= known, expression
+            matched = re.findall(r'(\w+)(?:=~|!=|=)"', expression)
+            grouped = [label for by in re.findall(r"by \((.*?)\)", expression) for label in by.split(", ")]
+            assert set(matched + grouped) <= labels, expression
+            assert set(re.findall(r'job="(\w+)"', expression)) <= set(jobs)
+            assert set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"]))) <= labels | {"instance"}
