@@ -22,6 +22,8 @@ _QUERY_BLOCK = 512
 _PRODUCT_BLOCK = 8192
 _SLAB = 65_536
 _PAIR_BLOCK = 256
+_FEW = 4
+"""Up to one row in so many is copied to be compared again; more are compared in place."""
 
 
 def rank_dense(
@@ -187,11 +189,18 @@ class _Workers:
                 break
             among = scores[: len(pairs)]
             mask = _shaped(mask_buffer, *among.shape)
-            # No two threads have a pair in common.
-            np.greater(among, self._over[pairs, None], out=mask)
-            count.greater[block.size, pairs] += _true_per_row(mask)
             np.greater_equal(among, self._under[pairs, None], out=mask)
-            count.least[block.size, pairs] += _true_per_row(mask)
+            least = _true_per_row(mask)
+            # No two threads have a pair in common.
+            count.least[block.size, pairs] += least
+            # Of what ties or is ahead, what is ahead: few rows have any of either where the model is good.
+            some = np.flatnonzero(least)
+            if len(some) > len(pairs) // _FEW:
+                np.greater(among, self._over[pairs, None], out=mask)
+                count.greater[block.size, pairs] += _true_per_row(mask)
+            elif len(some):
+                ahead = among[some] > self._over[pairs[some], None]
+                count.greater[block.size, pairs[some]] += _true_per_row(ahead)
 
 
 def _shaped(buffer: np.ndarray, rows: int, columns: int) -> np.ndarray:
