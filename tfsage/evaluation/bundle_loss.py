@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tfsage.bundle import Bundle
-from tfsage.config import EvaluationConfig, TaskConfig
+from tfsage.config import EvaluationConfig, ExportConfig, TaskConfig
 from tfsage.console import progress
 from tfsage.errors import TfsageError
 from tfsage.evaluation.frozen import FrozenVectors
@@ -52,17 +52,19 @@ def measure_bundle(run: str | Path, bundle: str | Path, split: str = "test") -> 
 
     opened, frozen = Run.open(run), FrozenVectors(Path(run) / "vectors" / split)
     served = Bundle.open(bundle)
-    space, index = bundle_space(served), served.load_index()
-    rows = _rows_of(frozen, served)
-    stored = np.concatenate([block.vectors for block in space.blocks()])
     config, tasks = opened.config, {}
-    for task in config.tasks:
-        if task.name in frozen.tasks and _is_served(task, config.export.product_tower):
-            texts = None
-            if task.query_type == "query" and task.query_tower == config.export.query_tower and space.embed:
-                texts = _texts(frozen, task, opened.data)
-            steps, judgements = _steps(frozen, task.name, stored, rows, index, space.embed, texts, config.evaluation)
-            tasks[task.name] = serving_steps(steps, judgements, config.evaluation)
+    asked = [task for task in config.tasks if task.name in frozen.tasks and _is_served(task, config.export)]
+    if not asked:
+        raise TfsageError(f"{run}: no evaluated task looks for products of tower {config.export.product_tower!r}")
+    space, index = bundle_space(served), served.load_index()
+    rows = _rows_of(frozen.product_ids(asked[0].name), served)
+    stored = np.concatenate([block.vectors for block in space.blocks()])
+    for task in asked:
+        texts = None
+        if task.query_type == "query" and task.query_tower == config.export.query_tower and space.embed:
+            texts = _texts(frozen, task, opened.data)
+        steps, judgements = _steps(frozen, task.name, stored, rows, index, space.embed, texts, config.evaluation)
+        tasks[task.name] = serving_steps(steps, judgements, config.evaluation)
     result = {"bundle": served.manifest.space_id, "split": split, "k": list(config.evaluation.k), "tasks": tasks}
     suffix = "" if split == "test" else f"_{split}"
     write_text(opened.folder / f"serving{suffix}.json", json.dumps(result, indent=2) + "\n")
@@ -142,8 +144,8 @@ def _sample(judgements: Judgements, seed: int) -> tuple[Judgements, np.ndarray]:
     return sampled, chosen
 
 
-def _is_served(task: TaskConfig, tower: str) -> bool:
-    return task.entity_type == "product" and task.candidate_tower == tower
+def _is_served(task: TaskConfig, export: ExportConfig) -> bool:
+    return task.entity_type == "product" and task.candidate_tower == export.product_tower
 
 
 def _texts(frozen: FrozenVectors, task: TaskConfig, data) -> list[str]:
@@ -155,9 +157,9 @@ def _texts(frozen: FrozenVectors, task: TaskConfig, data) -> list[str]:
     return store.texts.gather(np.array([row[asked[query]] for query in range(judgements.queries)]))
 
 
-def _rows_of(frozen: FrozenVectors, bundle: Bundle) -> np.ndarray:
+def _rows_of(product_ids: list[str], bundle: Bundle) -> np.ndarray:
     """int64 [products]: for each product of the bundle its row among the frozen vectors."""
-    row = {name: place for place, name in enumerate(frozen.product_ids()["product_id"].to_pylist())}
+    row = {name: place for place, name in enumerate(product_ids)}
     served = list(_served_ids(bundle))
     if set(served) != set(row):
         raise TfsageError(

@@ -71,9 +71,9 @@ class FrozenVectors:
             remaining=np.load(remaining) if (remaining := self._catalog(task, "remaining.npy")).exists() else None,
         )
 
-    def product_ids(self) -> pa.Table:
-        """product_id of every row of the catalog."""
-        return pq.read_table(self.folder / "products.parquet")
+    def product_ids(self, task: str) -> list[str]:
+        """The id of every row of the catalog that the task's candidates are from."""
+        return pq.read_table(self._catalog(task, "products.parquet"))[0].to_pylist()
 
     def pair_ids(self, task: str) -> pa.Table:
         """query_id and product_id of every pair, in the order of the judgements."""
@@ -88,7 +88,7 @@ class FrozenVectors:
         table = pq.read_table(self.folder / task / "ranks.parquet")
         if "model.nested_greater" not in table.column_names:
             raise TfsageError(f"{self.folder}: evaluated by an earlier version; run `tfsage evaluate` on the run again")
-        systems = dict.fromkeys(name.split(".")[0] for name in table.column_names)
+        systems = dict.fromkeys(name.rsplit(".", 1)[0] for name in table.column_names)
         return {
             system: PairRanks(*[_ranks(table, f"{system}.{among}") for among in PairRanks._fields])
             for system in systems

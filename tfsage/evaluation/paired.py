@@ -95,6 +95,6 @@ def _require_same_question(a: FrozenVectors, b: FrozenVectors, task: str, runs: 
 
 def _sameness(a: FrozenVectors, b: FrozenVectors, task: str, one: Judgements, other: Judgements):
     yield "pairs", a.pair_ids(task).equals(b.pair_ids(task)) and np.array_equal(one.weight, other.weight)
-    yield "products", a.product_ids().equals(b.product_ids())
+    yield "products", a.product_ids(task) == b.product_ids(task)
     yield "distractors", np.array_equal(one.distractors, other.distractors)
     yield "exclusions", all(np.array_equal(x, y) for x, y in zip(one.barred, other.barred, strict=True))
