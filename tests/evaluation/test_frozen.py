@@ -3,13 +3,23 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tests.evaluation.worlds import as_counts, make_judgements, make_vectors
 from tfsage.errors import TfsageError
 from tfsage.evaluation.baselines import rank_randomly
 from tfsage.evaluation.dense_ranks import rank_dense
-from tfsage.evaluation.frozen import FrozenVectors, candidate_file, write_products, write_ranks, write_task, write_tasks
+from tfsage.evaluation.frozen import (
+    FrozenVectors,
+    candidate_file,
+    write_products,
+    write_ranks,
+    write_strata,
+    write_task,
+    write_tasks,
+)
+from tfsage.evaluation.strata import Stratum
 
 PLACES = np.array([0, 1, 4, 5, 6, 8, 9, 10, 12, 13, 15])
 """Where the queries of the task lie in a file that also holds other queries."""
@@ -84,6 +94,23 @@ frozen.judgements("search_click"), frozen.vectors("search_click"), frozen.ranks(
 sys.exit(sum(name in sys.modules for name in ("tensorflow", "tf_keras", "scann")))
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_strata_come_back_and_old_folders_have_none(folder):
+    assert FrozenVectors(folder).strata("search_click") == {}
+    pairs = len(make_judgements().query)
+    stratum = Stratum(np.arange(pairs) % 3 - 1, ("first", "never", "second"))
+    write_strata(folder / "search_click", {"which": stratum})
+    read = FrozenVectors(folder).strata("search_click")["which"]
+    np.testing.assert_array_equal(read.code, stratum.code)
+    assert read.names == stratum.names
+
+
+def test_ranks_of_an_earlier_version_are_refused(folder):
+    path = folder / "search_click" / "ranks.parquet"
+    pq.write_table(pq.read_table(path).drop(["model.nested_greater", "model.nested_equal"]), path)
+    with pytest.raises(TfsageError, match="earlier version; run `tfsage evaluate`"):
+        FrozenVectors(folder).ranks("search_click")
 
 
 def test_an_unfinished_evaluation_is_refused(tmp_path):
