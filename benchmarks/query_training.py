@@ -35,7 +35,8 @@ REQUIREMENTS = ("torch==2.13.0", "sentence-transformers==6.2.0", "transformers==
 DISTILBERT = {"layers": 6, "heads": 12, "width": 768, "feed_forward": 3072, "vocabulary_size": 30_522}
 SMALL = {"layers": 2, "heads": 2, "width": 32, "feed_forward": 64, "vocabulary_size": 1000}
 TEMPERATURE, LEARNING_RATE = 0.05, 2e-5
-TOLERANCE = 1e-3
+TOLERANCE, DRIFT = 1e-4, 1e-2
+"""Largest difference of the first losses, and of later ones: Adam's steps make much of small gradients' rounding."""
 
 
 def main(
@@ -68,10 +69,13 @@ def main(
     print(describe(tower, texts))
     for name, value in seconds.items():
         print(f"{name:>22} {value * 1e3:8.0f} ms a step")
-    apart = np.abs(np.subtract(*losses.values())).max()
-    if not apart < TOLERANCE:
-        raise SystemExit(f"the losses differ by {apart:.2g}, {losses}: the two do not train the same function")
-    print(f"the losses of {len(losses['tfsage'])} steps, {losses['tfsage'][0]:.4f} at first, differ by {apart:.1g}")
+    apart = np.abs(np.subtract(*losses.values()))
+    if not (apart[0] < TOLERANCE and apart.max() < DRIFT):
+        raise SystemExit(f"the losses differ, {losses}: the two do not train the same function")
+    print(
+        f"losses of {len(apart)} steps, from {losses['tfsage'][0]:.4f} to {losses['tfsage'][-1]:.4f}: they differ by "
+        f"{apart[0]:.1g} at first, by {apart.max():.1g} at most"
+    )
     result = {"name": "query_training", "against": f"sentence-transformers ({REQUIREMENTS[1]})"}
     ratio = seconds["sentence-transformers"] / seconds["tfsage"]
     print(json.dumps({**result, "ratio": round(ratio, 2), "rounds": rounds}))
