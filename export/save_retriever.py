@@ -36,7 +36,10 @@ class Retriever(tf.Module):
     def retrieve(self, query: tf.Tensor) -> dict[str, tf.Tensor]:
         """ids string [queries, k] and scores float32 [queries, k], best first; "" and -inf where there are fewer."""
         vectors = self._tower.signatures["serving_default"](query=query)[EMBEDDING]
-        scores, ids = self._index(vectors)
+        # ScaNN fails on an empty batch.
+        rows = tf.shape(vectors)[0]
+        scores, ids = self._index(tf.pad(vectors, [[0, tf.cast(rows == 0, tf.int32)], [0, 0]]))
+        scores, ids = scores[:rows], ids[:rows]
         # Where the searched leaves hold fewer than k products, ScaNN says NaN beside an id that means nothing.
         found = ~tf.math.is_nan(scores)
         return {"ids": tf.where(found, ids, ""), "scores": tf.where(found, scores, -np.inf)}

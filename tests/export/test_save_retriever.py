@@ -60,6 +60,7 @@ def test_the_leaves_searched_follow_from_the_target(made_bundle, tmp_path):
     found = serve(query=tf.constant(QUERIES))
     assert found["ids"].shape == (5, 10) and found["ids"].dtype == tf.string
     assert serve.structured_input_signature[1]["query"].shape.as_list() == [None]
+    assert serve(query=tf.constant([], tf.string))["ids"].shape == (0, 10)
 
 
 def test_where_too_few_are_found_the_ids_are_empty(made_bundle):
