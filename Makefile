@@ -24,7 +24,7 @@ demo: install
 test: install
 	@$(BIN)/python -m pytest
 
-BENCHMARKS := attention hash_bag loss train_step input_pipeline replicas chunks exact_ranks serving_latency
+BENCHMARKS := attention hash_bag loss train_step input_pipeline replicas chunks exact_ranks serving_latency enrichment
 
 bench: install
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done

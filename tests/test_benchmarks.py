@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from benchmarks import exact_ranks, query_training, serving_latency
+from benchmarks import enrichment, exact_ranks, query_training, serving_latency
 from benchmarks.straight import same_weights, straight_loss, straight_twin
 from benchmarks.train_step import (
     TOLERANCE,
@@ -125,3 +125,15 @@ def test_serving_latency_ends_with_one_json_object(capsys):
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["name"], result["rounds"]) == ("serving_latency", 2)
     assert min(result["ratio"], result["p99"], result["batching"]) > 0
+
+
+def test_enrichment_ends_with_one_json_object(capsys):
+    enrichment.main(smoke=True)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["name"], result["rounds"]) == ("enrichment", 1)
+    assert min(result["ratio"], *result["peak_gib"].values()) > 0
+
+
+def test_months_that_keep_all_queries_agree_with_a_full_recount_and_those_that_keep_few_do_not():
+    agreed = enrichment.agreement(0.4, 500, kept=[20, 500], products=2)
+    assert agreed[500] == 1.0 and agreed[20] < 0.95
