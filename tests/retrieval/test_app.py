@@ -1,12 +1,15 @@
 """The retrieval service over HTTP: what is found, paged, filtered, explained and refused."""
 
 import json
+import socket
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 from tests.retrieval.conftest import PNG, QUERIES, TITLES
 from tests.serving.models import DIMENSION
+from tfsage.retrieval import middleware
 from tfsage.retrieval.middleware import MAX_BODY_BYTES
 
 DAY = 86_400.0
@@ -219,6 +222,24 @@ def test_a_nest_of_brackets_does_no_harm(world):
     answer = world.http.post("/search", content=b"[" * 100_000, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     assert world.http.get("/health").status_code == 200
+
+
+def test_a_thousand_idle_connections_are_no_trouble(world):
+    address = (world.http.base_url.host, world.http.base_url.port)
+    with ExitStack() as stack:
+        for _ in range(1000):
+            idle = stack.enter_context(socket.create_connection(address, timeout=10))
+        idle.sendall(
+            b"POST /search HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
+        )
+        assert ask(world, "/search", query="desk")["hits"]
+
+
+def test_more_requests_than_can_be_worked_on_are_turned_away(world, monkeypatch):
+    monkeypatch.setattr(middleware, "MOST_AT_ONCE", 0)
+    assert "try again" in ask(world, "/search", 503, query="desk")["error"]
+    monkeypatch.undo()
+    assert ask(world, "/search", query="desk")["hits"]
 
 
 def test_a_cursor_belongs_to_its_request_and_its_bundle(world):

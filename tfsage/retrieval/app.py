@@ -66,7 +66,7 @@ def build_app(service: RetrievalService) -> fastapi.FastAPI:
     @app.get(
         "/products/{product_id:path}/image",
         response_class=Response,
-        responses={200: {"content": {"image/*": {}}}, 404: _FAILURES[404]},
+        responses={200: {"content": {"image/*": {}}}, 404: _FAILURES[404], 422: _FAILURES[422]},
     )
     def image(product_id: Annotated[str, fastapi.Path(max_length=500)]) -> Response:
         """The picture of a product."""

@@ -76,7 +76,8 @@ class Catalog:
         names = [name for name in ALL_TEXT_FIELDS if name in self._table.column_names]
         for batch in self._table.select(names).to_batches(_TEXT_BATCH):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield " ".join(" ".join(field) if isinstance(field, list) else field or "" for field in row)
+                parts = (part for field in row for part in (field if isinstance(field, list) else [field]))
+                yield " ".join(part for part in parts if part)
 
     def _aligned(self, path: Path) -> pa.Table:
         table = read_table(path, ["product_id"])
@@ -136,7 +137,8 @@ class Pins:
             raise TfsageError(f"{path}: pins of space {sorted(spaces)}, the bundle is {bundle.manifest.space_id}")
         embeddings = table["embedding"].combine_chunks()
         vectors = np.asarray(embeddings.flatten(), np.float32)
-        if len(vectors) != len(table) * bundle.manifest.dimension or not np.isfinite(vectors).all():
+        lengths = pc.unique(pc.list_value_length(embeddings)).to_pylist()
+        if lengths != [bundle.manifest.dimension] or not np.isfinite(vectors).all():
             raise TfsageError(
                 f"{path}: expected {bundle.manifest.dimension} finite numbers per embedding, as in the bundle's space"
             )

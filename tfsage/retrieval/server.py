@@ -18,7 +18,6 @@ from tfsage.retrieval.service import RetrievalService
 from tfsage.serving.server import bind
 
 GRACE_SECONDS = 10
-_MOST_AT_ONCE = 256
 _START_SECONDS = 10.0
 
 
@@ -84,7 +83,6 @@ def _config(service: RetrievalService) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="off",
-        limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

@@ -1,5 +1,6 @@
 """What the retrieval service consists of: the bundles that answer, what follows CURRENT, and what is counted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -38,7 +39,7 @@ class RetrievalService:
         self._slots = {"current": Slot(self._load(Bundle.current(root)))}
         try:
             if compare is not None:
-                self._slots["compare"] = Slot(self._load(Bundle.open(compare)))
+                self._slots["compare"] = Slot(self._load_beside(Bundle.open(compare)))
         except BaseException:
             self._slots["current"].close()
             raise
@@ -73,6 +74,13 @@ class RetrievalService:
 
     def _load(self, bundle: Bundle) -> Loaded:
         return Loaded(bundle, self._settings, self._client_metrics)
+
+    def _load_beside(self, bundle: Bundle) -> Loaded:
+        with self.borrow() as published:
+            same = published.bundle.manifest.space_id == bundle.manifest.space_id
+        # Vectors of pins are of the published space.
+        settings = self._settings if same else replace(self._settings, pins=None)
+        return Loaded(bundle, settings, self._client_metrics)
 
     def _count(self) -> None:
         registry = self.registry

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from tfsage.bundle import CURRENT, Bundle
 from tfsage.console import console
-from tfsage.errors import TfsageError
 from tfsage.retrieval.loaded import Loaded
 
 
@@ -95,7 +94,8 @@ class Follower:
                 self._slot.replace(self._load(Bundle.current(self._root)))
                 self.swaps, self.refusal = self.swaps + 1, None
                 console.print(Text(f"bundle {published.name} answers now"), soft_wrap=True)
-            except (TfsageError, OSError) as error:
+            except Exception as error:
+                # Whatever is wrong with a new bundle, the old one goes on, and this thread with it.
                 if str(error) != self.refusal:
                     console.print(Text(f"the published bundle is refused: {error}"), soft_wrap=True)
                 self.refusals, self.refusal = self.refusals + 1, str(error)

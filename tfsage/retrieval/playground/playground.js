@@ -18,7 +18,7 @@ async function call(path, body) {
   } catch {
     throw new Error("The retrieval service cannot be reached. Is it running?");
   }
-  const answer = await response.json().catch(() => ({ error: `The service answered with status ${response.status}.` }));
+  const answer = parse(await response.text()) ?? { error: `The service answered with status ${response.status}.` };
   if (!response.ok) throw new Error(answer.error);
   return answer;
 }
@@ -26,6 +26,15 @@ async function call(path, body) {
 function ask(path, title, body) {
   again = () => send({ path, title, body: { ...body(), k: PAGE, filters: ranges(), explain: byId("explain").checked } });
   again();
+}
+
+// Ids that are numbers become text: they may have more digits than a number of JavaScript.
+function parse(text) {
+  try {
+    return JSON.parse(text.replace(/"product_id":(-?\d+)/g, '"product_id":"$1"'));
+  } catch {
+    return null;
+  }
 }
 
 // Each bundle that is shown answers the question in a column of its own.
@@ -76,7 +85,7 @@ function fail(error) {
 
 function draw(question, names, answers) {
   byId("welcome").hidden = true;
-  const order = new Map(answers[0].hits.map((hit, place) => [String(hit.product_id), place]));
+  const order = new Map(answers[0].hits.map((hit, place) => [hit.product_id, place]));
   byId("columns").replaceChildren(...answers.map((got, number) => {
     const column = byId("column").content.firstElementChild.cloneNode(true);
     column.querySelector("h2").textContent = names.length > 1 ? `${got.bundle} (${names[number]})` : question.title;
@@ -119,7 +128,7 @@ function follow(more, column, question, bundle, cursor) {
 }
 
 function move(order, hit, place) {
-  const there = order.get(String(hit.product_id));
+  const there = order.get(hit.product_id);
   if (there === undefined) return "new";
   return there === place ? "=" : there > place ? `↑${there - place}` : `↓${place - there}`;
 }
@@ -158,7 +167,7 @@ function similar(hit) {
 }
 
 function pick(hit) {
-  if (!picked.delete(hit.product_id)) picked.set(hit.product_id, hit.title || String(hit.product_id));
+  if (!picked.delete(hit.product_id)) picked.set(hit.product_id, hit.title || hit.product_id);
   drawPicked();
 }
 
@@ -169,8 +178,7 @@ function drawPicked() {
     drawPicked();
   })));
   for (const item of document.querySelectorAll("li[data-id]")) {
-    const here = [...picked.keys()].some((id) => String(id) === item.dataset.id);
-    item.querySelector(".pick").setAttribute("aria-pressed", here);
+    item.querySelector(".pick").setAttribute("aria-pressed", picked.has(item.dataset.id));
   }
 }
 
@@ -232,6 +240,10 @@ byId("filter").onsubmit = (event) => {
   const field = byId("field").value;
   const value = byId("value").value.trim();
   if (!value) return;
+  if (bundles.current.filters[field] === null && !/^(\d+(\.\d+)?)?(-(\d+(\.\d+)?)?)?$/.test(value)) {
+    fail(new Error(`${field}: give a number or a range, such as 10-20`));
+    return;
+  }
   filters.set(`${field} ${value}`, [field, value]);
   byId("value").value = "";
   drawFilters();
