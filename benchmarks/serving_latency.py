@@ -20,14 +20,22 @@ from pathlib import Path
 from typing import Annotated
 
 import grpc
+import pyarrow.parquet as pq
+import tensorflow as tf
 import typer
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from benchmarks.serving_worker import DISTILBERT, SMALL, write_tower
 from benchmarks.worker import Worker
-from tfsage.serving.client import embed_request
+from export.saved_model import save_query_tower
+from tfsage.config import DistilBertTowerConfig
+from tfsage.data.synthetic import write_shop
+from tfsage.serving.client import INPUT, embed_request
+from tfsage.text.wordpiece import learn_wordpiece
+from tfsage.towers.distilbert import DistilBertTower
 
 CLIENTS = 32
+DISTILBERT = {"layers": 6, "heads": 12, "width": 768, "feed_forward": 3072}
+SMALL = {"layers": 1, "heads": 2, "width": 32, "feed_forward": 64}
 
 
 def main(
@@ -40,7 +48,7 @@ def main(
     if smoke:
         rounds, calls = 2, 5
     with tempfile.TemporaryDirectory() as scratch:
-        queries = write_tower(Path(scratch), SMALL if smoke else DISTILBERT)
+        queries = _write_tower(Path(scratch), SMALL if smoke else DISTILBERT)
         command = [sys.executable, "-m", "benchmarks.serving_worker", scratch]
         with Worker(command) as plain, Worker([*command, "--batch", str(batch)]) as batched:
             seconds = _latency(plain, queries, rounds, calls)
@@ -61,6 +69,17 @@ def main(
         "milliseconds_on_the_wire": round((medians["gRPC"] - medians["session"]) * 1e3, 3),
     }
     print(json.dumps(result))
+
+
+def _write_tower(folder: Path, size: dict[str, int]) -> list[str]:
+    """Saves an untrained DistilBERT tower as version 1 below `folder`, and gives the queries it knows the words of."""
+    write_shop(folder / "shop", products=500, seed=1)
+    texts = pq.read_table(folder / "shop" / "queries.parquet")["text"].to_pylist()
+    vocabulary = learn_wordpiece(texts, 8000, folder / "wordpiece.txt")
+    tower = DistilBertTower(DistilBertTowerConfig(kind="distilbert", **size), vocabulary)
+    tower.embed({INPUT: tf.constant(texts[:1])})
+    save_query_tower(tower, folder / "1")
+    return texts
 
 
 def _latency(server: Worker, queries: list[str], rounds: int, calls: int) -> dict[str, list[float]]:
