@@ -92,14 +92,14 @@ def test_pictures_by_the_names_of_their_files(checkpoint, tmp_path):
     captioner = BlipCaptions(checkpoint, "photo", tmp_path / "photos")
 
     def caption(*names):
-        return captioner(pa.record_batch({"photo": pa.array(names, pa.string())})).to_pylist()
+        return captioner(pa.array(names, pa.string())).to_pylist()
 
-    by_bytes = BlipCaptions(checkpoint, "photo")(pa.record_batch({"photo": pa.array([picture(0)])})).to_pylist()
+    by_bytes = BlipCaptions(checkpoint, "photo")(pa.array([picture(0)])).to_pylist()
     assert caption("a.png", "missing.png", None) == [by_bytes[0], [], []]
     with pytest.raises(TfsageError, match="leads out of"):
         caption("../secret.png")
     with pytest.raises(TfsageError, match="name their folder with --images"):
-        BlipCaptions(checkpoint, "photo")(pa.record_batch({"photo": ["a.png"]}))
+        BlipCaptions(checkpoint, "photo")(pa.array(["a.png"]))
     with pytest.raises(TfsageError, match="no BLIP checkpoint"):
         BlipCaptions(tmp_path / "photos", "photo")
 

@@ -72,6 +72,14 @@ def test_features_know_what_was_strictly_before_the_split_and_no_more(tables, tm
     assert column(tmp_path / "edge", "engaged_queries")["p4"] == [], "the moment itself is not before it"
 
 
+def test_boards_without_dates_all_count_and_the_job_says_so(shop, tmp_path, capsys):
+    del shop["boards"]["timestamp"], shop["boards"]["entity_type"]
+    enrich_boards(write_tables(tmp_path / "tables", shop), tmp_path / "out")
+    assert set(column(tmp_path / "out", "board_titles")["p0"]) == {"Dark wood", "Office", "Later"}
+    assert column(tmp_path / "out", "board_titles", "pins", "pin_id")["a"] == ["Dark wood"]
+    assert "boards has no column timestamp" in capsys.readouterr().err
+
+
 def test_a_window_forgets(tables, tmp_path):
     enrich_queries(tables, tmp_path / "out", EnrichConfig(window_days=610), before=EVERYTHING)
     assert {id for id, found in column(tmp_path / "out", "engaged_queries").items() if found} == {"p5"}
@@ -171,7 +179,10 @@ def test_captions_of_a_column_that_prepare_does_not_know(shop, tmp_path):
 @pytest.mark.parametrize(
     ("work", "message"),
     [
-        (lambda tables, out: enrich_captions(tables, out, ColumnCaptions("alt")), "no column 'alt'; it has product_id"),
+        (
+            lambda tables, out: enrich_captions(tables, out, ColumnCaptions("alt")),
+            "neither products nor pins have a column 'alt'",
+        ),
         (lambda tables, out: enrich_captions(tables / "truth", out, ColumnCaptions("alt")), "neither products.parquet"),
         (
             lambda tables, out: enrich_queries(

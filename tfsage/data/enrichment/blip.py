@@ -7,8 +7,6 @@ import pyarrow as pa
 
 from tfsage.console import console
 from tfsage.data.columns import plain
-from tfsage.data.enrichment.captions import require
-from tfsage.data.schema import TABLES
 from tfsage.errors import TfsageError
 
 _BATCH = 16
@@ -44,14 +42,13 @@ class BlipCaptions:
             ).eval()
         except (OSError, ValueError) as error:
             raise TfsageError(f"{checkpoint}: no BLIP checkpoint ({error}); name a folder with one") from None
-        self._torch, self._column, self._images = torch, column, None if images is None else Path(images).resolve()
-        self.name = f"BLIP {Path(checkpoint).name}"
-        self.leave_out = None if any(column in table.columns for table in TABLES.values()) else column
+        self._torch, self._images = torch, None if images is None else Path(images).resolve()
+        self.column, self.name = column, f"BLIP {Path(checkpoint).name}"
         self._warned = False
 
-    def __call__(self, rows: pa.RecordBatch) -> pa.Array:
+    def __call__(self, values: pa.Array) -> pa.Array:
         """Captions, list<string> [rows]; empty where there is no picture, or none that can be read."""
-        pictures = [self._open(value) for value in plain(require(rows, self._column)).to_pylist()]
+        pictures = [self._open(value) for value in plain(values).to_pylist()]
         seen = [place for place, picture in enumerate(pictures) if picture is not None]
         said: list[list[str]] = [[] for _ in pictures]
         for start in range(0, len(seen), _BATCH):
@@ -86,10 +83,10 @@ class BlipCaptions:
 
     def _path(self, name: str) -> Path:
         if self._images is None:
-            raise TfsageError(f"column {self._column!r} holds file names; name their folder with --images")
+            raise TfsageError(f"column {self.column!r} holds file names; name their folder with --images")
         path = (self._images / name).resolve()
         if not path.is_relative_to(self._images):
             raise TfsageError(
-                f"column {self._column!r} holds {name!r}, which leads out of {self._images}; mend the name"
+                f"column {self.column!r} holds {name!r}, which leads out of {self._images}; mend the name"
             )
         return path

@@ -5,8 +5,6 @@ from typing import Protocol
 import pyarrow as pa
 
 from tfsage.data.columns import plain
-from tfsage.data.schema import ALL_TEXT_FIELDS
-from tfsage.errors import TfsageError
 
 
 class Captioner(Protocol):
@@ -14,14 +12,14 @@ class Captioner(Protocol):
 
     Attributes:
         name: noted in enrichment.json.
-        leave_out: a column that only the captioner reads, and that `tfsage prepare` would not know; or None.
+        column: the column of the tables that it reads.
     """
 
     name: str
-    leave_out: str | None
+    column: str
 
-    def __call__(self, rows: pa.RecordBatch) -> pa.Array:
-        """The captions of some rows of a table: list<string> [rows], empty where there is no picture to caption."""
+    def __call__(self, values: pa.Array) -> pa.Array:
+        """The captions of the column's values, list<string> [rows]; empty where there is nothing to caption."""
 
 
 class ColumnCaptions:
@@ -33,22 +31,8 @@ class ColumnCaptions:
 
     def __init__(self, column: str):
         self.column, self.name = column, f"column {column}"
-        self.leave_out = None if column in ALL_TEXT_FIELDS else column
 
-    def __call__(self, rows: pa.RecordBatch) -> pa.Array:
-        found = plain(require(rows, self.column))
-        values = found.to_pylist()
-        lists = [value if isinstance(value, list) else [value] for value in values]
+    def __call__(self, values: pa.Array) -> pa.Array:
+        lists = [value if isinstance(value, list) else [value] for value in plain(values).to_pylist()]
         said = [[text.strip() for text in several or () if text and text.strip()] for several in lists]
         return pa.array(said, pa.list_(pa.string()))
-
-
-def require(rows: pa.RecordBatch, column: str) -> pa.Array:
-    """A column of a table.
-
-    Raises:
-        TfsageError: there is none of that name.
-    """
-    if column not in rows.schema.names:
-        raise TfsageError(f"captions: a table has no column {column!r}; it has {', '.join(rows.schema.names)}")
-    return rows[column]

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
 from ibis import _
 from rich.progress import Progress
 
@@ -16,7 +17,16 @@ from tfsage.data.enrichment.captions import Captioner
 from tfsage.data.enrichment.engaged_queries import query_scores, top_queries
 from tfsage.data.enrichment.partials import Partials
 from tfsage.data.enrichment.past import relation, settle_past
-from tfsage.data.enrichment.tables import ENRICHED, RowLists, count_rows, write_enriched
+from tfsage.data.enrichment.tables import (
+    ENRICHED,
+    Lists,
+    RowLists,
+    columns_of,
+    count_rows,
+    files_of,
+    write_enriched,
+)
+from tfsage.data.schema import TABLES
 from tfsage.data.tables import find_tables
 from tfsage.errors import TfsageError
 
@@ -96,9 +106,11 @@ def enrich_queries(
                 raise TfsageError("--state counts by time; name a date with --before, or split by time in the config")
             partials = Partials(Path(state), config.kept_queries, config.action_weights)
             periods = list(partials.missing(past.first, past.end))
-            for first, end in job.progress.track(periods, description="Counting periods"):
+            task = job.progress.add_task("Counting periods", total=len(periods), note="")
+            for first, end in periods:
                 between = engagements.filter(_.timestamp >= ibis.literal(first), _.timestamp < ibis.literal(end))
                 partials.add(query_scores(between, queries, config.action_weights), first, end)
+                job.progress.advance(task)
             scores = partials.merged(job.connection, past.first)
         return job.write(top_queries(scores, config.engaged_queries), past.describe())
 
@@ -117,16 +129,30 @@ def enrich_captions(tables: str | Path, out: str | Path, captioner: Captioner) -
     Raises:
         TfsageError: the tables or the pictures cannot be used.
     """
-    tables = Path(tables).absolute()
+    tables, column = Path(tables).absolute(), captioner.column
+    total = count_rows(tables)
+    having = [file for name in ENRICHED.values() for file in files_of(tables, name) if column in columns_of(file)]
+    if not having:
+        raise TfsageError(f"{tables}: neither products nor pins have a column {column!r} to make captions of")
+
+    def captions_of(_: str, file: Path) -> Lists:
+        if file in having:
+            return lambda batch: captioner(batch[column])
+        return lambda batch: pa.array([[]] * batch.num_rows, pa.list_(pa.string()))
+
+    # What only the captioner reads would be refused by `prepare`.
+    known = any(column in TABLES[name].columns for name in ENRICHED.values())
     with progress() as bar:
-        task = bar.add_task("Captions", total=count_rows(tables), note="")
-
-        def advance(rows: int) -> None:
-            bar.advance(task, rows)
-
+        task = bar.add_task("Captions", total=total, note="")
         about = {"from": captioner.name}
         coverage = write_enriched(
-            tables, Path(out), "captions", lambda *_: captioner, about, advance, captioner.leave_out
+            tables,
+            Path(out),
+            "captions",
+            captions_of,
+            about,
+            lambda rows: bar.advance(task, rows),
+            None if known else column,
         )
     _tell("captions", coverage)
     return coverage

@@ -110,6 +110,11 @@ def files_of(folder: Path, table: str) -> list[Path]:
     return [single] if single.is_file() else sorted((folder / table).glob("*.parquet"))
 
 
+def columns_of(file: Path) -> list[str]:
+    """The names of a Parquet file's columns."""
+    return open_parquet(file).schema_arrow.names
+
+
 def count_rows(folder: Path) -> int:
     """Rows of products and pins together.
 
