@@ -62,7 +62,8 @@ def _put_in_place(aside: Path, folder: Path) -> None:
 def _write(run: Run, folder: Path) -> Bundle:
     config, data, towers = run.config, run.data, run.load_towers()
     settings = config.towers[config.export.product_tower]
-    image_column = settings.images.column if settings.images else None
+    images = getattr(settings, "images", None)
+    image_column = None if images is None else images.column
 
     product = towers[config.export.product_tower]
     inputs = raw_features(product_rows(data), product.raw_signature, image_column)

@@ -26,10 +26,10 @@ def held_out_queries(run: Run, bundle: Bundle) -> dict[str, np.ndarray]:
     """
     kinds: dict[tuple[str, str], list[np.ndarray]] = {}
     for task in run.config.tasks:
-        if task.source != "engagements" or task.candidate_tower != run.config.export.product_tower:
+        if task.source != "engagements" or task.pool != run.config.export.product_tower:
             continue
         if task.query_type in run.data.manifest["queries"]:
-            pairs = run.data.pairs("dev", task.surface, task.query_type, task.actions)
+            pairs = run.data.pairs("dev", task.surface, task.query_type, task.actions, task.entity_type)
             kinds.setdefault((task.query_tower, task.query_type), []).append(pairs.query)
     towers = run.load_towers()
     queries = {}

@@ -74,3 +74,26 @@ def test_fixed_size_lists_are_read():
 def test_bad_columns_are_refused(columns, message):
     with pytest.raises(TfsageError, match=message):
         features(**columns)
+
+
+VECTORS = {"itemsage": tf.TensorSpec([None, 2], tf.float32)}
+
+
+def pooled(values, name="itemsage", key="product_id"):
+    rows = pa.RecordBatch.from_pydict({key: [f"p{row}" for row in range(len(values))], name: values})
+    return raw_features(rows, VECTORS, None)["itemsage"]
+
+
+def test_an_embedding_column_is_one_vector_for_each_row():
+    np.testing.assert_array_equal(pooled([[1.0, 2.0], None, [3.0, 4.0]]), [[1, 2], [0, 0], [3, 4]])
+    several = [[[1.0, 2.0], [3.0, 4.0]], None, [], [[5.0, 6.0], [0.0, 0.0]]]
+    np.testing.assert_array_equal(pooled(several), [[2, 3], [0, 0], [0, 0], [5, 6]])
+    np.testing.assert_array_equal(pooled([[1.0, 2.0]], name="other"), [[0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"), [([[1.0, 2.0], [3.0]], "does not have the 2 values"), ([[1.0, np.nan]], "holds NaN")]
+)
+def test_what_is_no_embedding_is_refused(values, problem):
+    with pytest.raises(TfsageError, match=f"pins.itemsage: an embedding of pin 'p{len(values) - 1}' {problem}"):
+        pooled(values, key="pin_id")

@@ -27,7 +27,7 @@ class Data:
 
     manifest = {"queries": {"query": {}, "pin": {}}}
 
-    def pairs(self, split, surface, query_type, actions):
+    def pairs(self, split, surface, query_type, actions, entity_type):
         assert split == "dev"
         rows = {"query": [4, 1, 4], "pin": []}[query_type]
         return Pairs(np.array(rows, np.int64), np.zeros(len(rows), np.int64), None, None)
@@ -37,7 +37,7 @@ class Data:
 
 
 def task(**fields):
-    defaults = {"source": "engagements", "candidate_tower": "product", "surface": "search", "actions": {"click": 1}}
+    defaults = {"source": "engagements", "pool": "product", "entity_type": "product", "surface": "search", "actions": {"click": 1}}
     return SimpleNamespace(**defaults | fields)
 
 
@@ -47,7 +47,7 @@ def run():
         task(query_type="query", query_tower="text"),
         task(query_type="pin", query_tower="pin"),
         task(query_type="query", query_tower="text", source="catalog_text"),
-        task(query_type="query", query_tower="elsewhere", candidate_tower="other"),
+        task(query_type="query", query_tower="elsewhere", pool="other"),
     )
     export = SimpleNamespace(product_tower="product", query_tower="text")
     return SimpleNamespace(config=SimpleNamespace(tasks=tasks, export=export), data=Data(), load_towers=dict)
