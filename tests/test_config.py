@@ -88,9 +88,6 @@ SHARED_PROBLEMS = {
         raw["towers"].update(unified_pin=raw["towers"]["images"]),
         raw["tasks"].append({**raw["tasks"][2], "name": "other", "candidate_tower": "unified_pin"}),
     ),
-    "training.phases: name ['pin'] too": lambda raw: raw["training"].update(
-        phases=[{"steps": 1, "tasks": ["pin_frozen", "related"]}]
-    ),
     "makes pairs of products": lambda raw: raw["tasks"][5].update(source="catalog_text"),
 }
 

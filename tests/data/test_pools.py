@@ -101,6 +101,13 @@ def test_columns_that_a_table_does_not_have_are_nothing(data):
     np.testing.assert_allclose(means, wanted, atol=1e-6)
 
 
+def test_columns_that_are_not_there_are_told(data):
+    assert TrainingBatches(data, config()).absent_columns() == {
+        "unified": ["embedding"],
+        "unified_pin": ["image_embeddings"],
+    }
+
+
 def test_a_query_is_no_negative_of_itself(data):
     batches = TrainingBatches(data, config(random_negatives=data.queries("query").count))
     pairs = batches(0)["pairs"]["text_query"]
@@ -128,7 +135,14 @@ def test_the_parts_of_a_batch_are_the_batch(data):
             assert np.array_equal(own, shared)
 
 
-def test_a_phase_may_leave_the_shared_pairs_out(data):
-    batches = TrainingBatches(data, config(phases=[{"steps": 2, "tasks": ["pin", "related"]}, {"steps": 2}]))
-    assert [len(rows_of(batches(1), name)[0]) for name in ("pin", "pin_frozen", "related")] == [38, 0, 10]
-    assert len(rows_of(batches(2), "pin_frozen")[0]) == 24
+@pytest.mark.parametrize(("asked", "left_out"), [("pin", "pin_frozen"), ("pin_frozen", "pin")])
+def test_a_phase_may_train_either_of_the_tasks_that_share_pairs(data, asked, left_out):
+    batches = TrainingBatches(data, config(phases=[{"steps": 2, "tasks": [asked, "related"]}, {"steps": 2}]))
+    first, second = batches(1), batches(2)
+    assert [len(rows_of(first, name)[0]) for name in (asked, left_out, "related")] == [38, 0, 10]
+    texts = [text.decode() for text in first["queries"]["text"]["query"]]
+    row, query, *_ = rows_of(first, asked)
+    assert len(texts) == PAIRS
+    assert [texts[place] for place in row] == data.queries("query").texts.gather(query)
+    for own, shared in zip(rows_of(second, "pin"), rows_of(second, "pin_frozen"), strict=True):
+        assert len(own) == 24 and np.array_equal(own, shared)

@@ -81,9 +81,6 @@ class Config(Section):
         for phase in self.training.phases:
             if unknown := set(phase.tasks) - set(names):
                 raise ValueError(f"training.phases: no task named {sorted(unknown)}; there are {names}")
-            sharing = {task.pairs_of for task in self.tasks if task.name in phase.tasks and task.pairs_of}
-            if missing := sharing - set(phase.tasks):
-                raise ValueError(f"training.phases: name {sorted(missing)} too, whose pairs other tasks share")
         return self
 
 

@@ -15,6 +15,7 @@ from tfsage.data.prepared import PreparedData
 from tfsage.data.readers import Reader, Rows, Shuffle, StoreReader, Stream
 from tfsage.data.records import RecordReader, choose_reader
 from tfsage.data.schema import ENTITY_TYPES
+from tfsage.data.shares import Shares
 from tfsage.data.sources import PairRows, pair_source, query_space
 from tfsage.data.training_pairs import known_pairs
 
@@ -85,12 +86,12 @@ class TrainingBatches:
         first_id = {kind: query_space(kind) for kind in ENTITY_TYPES}
         self.known = {pool: KnownPositives(*known_pairs(data, log, first_id)) for pool, log in logs.items()}
         self._raw_names = {t.query_tower: _raw_name(config.towers[t.query_tower].kind) for t in self.tasks}
-        self._phases = [(p.steps, self._pairs_per_task(p.tasks, config)) for p in config.training.phases]
-        self.total_steps = sum(steps for steps, _ in self._phases)
+        self._shares = Shares(self.tasks, self._drawn_by, config.training)
+        self.total_steps = self._shares.total_steps
 
     def __call__(self, step: int, part: int = 0, parts: int = 1) -> dict:
         """The batch of one step, or one of its equal parts, as NumPy arrays."""
-        counts, taken = self._position(step)
+        counts, taken = self._shares(step)
         drawn = [self._draw(place, counts, taken) for place in range(len(self.tasks))]
         slots = {place: np.arange(*_share(int(count), part, parts)) for place, count in enumerate(counts)}
         rows = {place: self._take(place, own, drawn[place].row[own], step) for place, own in slots.items()}
@@ -157,17 +158,21 @@ class TrainingBatches:
             dataset = dataset.map(featurize, num_parallel_calls=2, deterministic=True)
         return dataset.prefetch(2 * len(parts))
 
+    def absent_columns(self) -> dict[str, list[str]]:
+        """The columns that the tower of a pool reads and the table of its candidates does not have, by pool."""
+        return {pool: gather.absent for pool, gather in self._features.items() if gather.absent}
+
     def positives(self, pool: str, step: int) -> list[tuple[int, np.ndarray]]:
         """Where the positives of a pool come from at a step: how many each task gives, and the candidates of all its
         pairs, int64 [pairs]."""
-        counts, _ = self._position(step)
+        counts, _ = self._shares(step)
         members = zip(self.tasks, self._sources, counts.tolist(), strict=True)
         own = [(source, count) for task, source, count in members if task.pool == pool and count]
         return [(count, source.candidates(np.arange(source.size))) for source, count in own]
 
     def pair_count(self, pool: str, step: int) -> int:
         """How many pairs of a step are about candidates of a pool."""
-        counts, _ = self._position(step)
+        counts, _ = self._shares(step)
         return int(sum(counts[place] for place in self._members(pool)))
 
     def pair_rows(self, pool: str, step: int) -> list[tuple[str, PairRows]]:
@@ -176,7 +181,7 @@ class TrainingBatches:
         Returns:
             (query tower, pairs) of one task after the other.
         """
-        counts, taken = self._position(step)
+        counts, taken = self._shares(step)
         rows = []
         for place in self._members(pool):
             drawn = self._draw(place, counts, taken)
@@ -211,28 +216,10 @@ class TrainingBatches:
             return {pool: Shuffle(1, 0) for pool in self._pools}
         return {pool: self._reader.catalog(pool, self._stream(-1)) for pool in self._pools}
 
-    def _pairs_per_task(self, names: tuple[str, ...], config: Config) -> np.ndarray:
-        asked = np.array([not names or t.name in names for t in self.tasks])
-        share = np.array([t.share * (t.pairs_of is None) for t in self.tasks]) * asked
-        exact = share / share.sum() * config.training.batch_size
-        counts = np.floor(exact).astype(np.int64)
-        largest = np.argsort(counts - exact, kind="stable")
-        counts[largest[: config.training.batch_size - counts.sum()]] += 1
-        return counts[self._drawn_by] * asked
-
-    def _position(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        taken = np.zeros(len(self.tasks), np.int64)
-        for steps, counts in self._phases:
-            if step < steps:
-                return counts, taken + step * counts
-            step -= steps
-            taken += steps * counts
-        raise IndexError(f"training ends after {self.total_steps} steps")
-
     def _draw(self, place: int, counts: np.ndarray, taken: np.ndarray) -> Rows:
         """The pairs of a task in the whole batch."""
         drawn_by = self._drawn_by[place]
-        drawn = self._pairs[drawn_by].next(int(taken[drawn_by]), int(counts[place]))
+        drawn = self._pairs[drawn_by].next(int(taken[place]), int(counts[place]))
         # Shared pairs are known by the stream of another pool, which does not lead to the features of this one.
         return drawn if drawn_by == place else drawn._replace(stream=None)
 
@@ -258,13 +245,15 @@ class TrainingBatches:
         for tower in self._query_towers:
             name, parts, own = self._raw_names[tower], [], []
             for place in self._order():
-                if self.tasks[place].query_tower == tower and self._drawn_by[place] == place:
-                    first_row[place] = np.int32(total)
-                    total += len(slots[place])
+                drawn_by = self._drawn_by[place]
+                if self.tasks[place].query_tower == tower and drawn_by not in first_row:
                     parts.append(rows[place].raw[name])
-                    own.append(self._row_keys(step, -2 - place, slots[place]))
+                    own.append(self._row_keys(step, -2 - drawn_by, slots[place]))
+                    if len(slots[place]):
+                        first_row[drawn_by] = np.int32(total)
+                        total += len(slots[place])
             queries[tower], keys[tower] = {name: np.concatenate(parts)}, np.concatenate(own)
-        first_row = {place: first_row[drawn_by] for place, drawn_by in enumerate(self._drawn_by)}
+        first_row = {place: first_row.get(drawn_by, np.int32(0)) for place, drawn_by in enumerate(self._drawn_by)}
         return queries, first_row, keys
 
     def _row_keys(self, step: int, stream: int, place: np.ndarray) -> np.ndarray:

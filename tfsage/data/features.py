@@ -16,10 +16,12 @@ class Features(Protocol):
     Attributes:
         count: rows of the catalog.
         store_bytes: bytes of the stores that the features are gathered from, by name.
+        absent: the columns asked for that the table does not have: nothing, or zeros, stands for them.
     """
 
     count: int
     store_bytes: dict[str, int]
+    absent: list[str]
 
     def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
         """Features of the entities at `rows` (int64 [n]), without a group where its `hide` mask (bool [n]) is true."""
@@ -63,6 +65,12 @@ class EntityFeatures:
         self._images = entity.vectors(image_column) if image_column in stored else None
         self._neighbours = None if neighbours is None else entity.vectors(neighbours.column)
         self._vectors = [entity.vectors(each.column) if each.column in stored else None for each in embeddings]
+
+    @property
+    def absent(self) -> list[str]:
+        columns = [self.image_column] if self.image_column is not None and self._images is None else []
+        columns += [each.column for each, store in zip(self.embeddings, self._vectors, strict=True) if store is None]
+        return [field for field, place in zip(self.text_fields, self._fields, strict=True) if place < 0] + columns
 
     @property
     def vector_size(self) -> int:
@@ -124,9 +132,8 @@ class QueryFeatures:
         name: of the tower's raw input, `query` or `embedding`.
     """
 
-    store_bytes: dict[str, int] = {}
-
     def __init__(self, data: PreparedData, name: str):
+        self.store_bytes, self.absent = {}, []
         self._name, self._queries = name, data.queries("query")
         self.count = self._queries.count
 

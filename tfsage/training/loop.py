@@ -8,6 +8,7 @@ import tf_keras
 
 from tfsage.config import Config
 from tfsage.console import console
+from tfsage.data.schema import TABLE_OF_TYPE
 from tfsage.models import EmbeddingModel
 from tfsage.training.calibration import Calibration, slot_probabilities
 from tfsage.training.callbacks import History, NonFiniteGuard, ProgressLine
@@ -108,6 +109,9 @@ def _introduce(model: EmbeddingModel, checkpoints: Checkpoints, step: int) -> No
     """What there is to know before the first step."""
     if model.batches.left_out:
         console.print(f"Left out, since the tables have no pairs for them: {', '.join(model.batches.left_out)}")
+    for pool, columns in model.batches.absent_columns().items():
+        table, tower = TABLE_OF_TYPE[model.batches.entity_types[pool]], model.batches.towers[pool]
+        console.print(f"The {table} have no {', '.join(columns)}: zeros for tower {tower}", soft_wrap=True)
     if model.batches.product_features == "records":
         console.print("Product features are read from records, in sequence")
     if step:
