@@ -3,10 +3,11 @@
     python -m benchmarks.soak [--smoke]
 
 Ten requests a second for 30 minutes are 18,000: searches (two thirds of them repeats), similar products and Home, sent
-as fast as they are answered, by four clients over loopback, until there are as many and both bundles had their turn. Meanwhile two bundles of different spaces take turns as the
-published one, and their model servers are stopped and started again, in turn. No request may fail, but for those that
-ran while a model server was away; and from a fifth of the way on the service's memory may grow by 5 % at most. The last
-line's ratio is the share of requests outside restarts that were answered.
+by four clients as fast as they are answered, over loopback, until there are as many and both bundles had their turn.
+Meanwhile two bundles of different spaces take turns as the published one, and their model servers are stopped and
+started again, in turn. No request may fail, but for those that ran while a model server was away; and from a fifth of
+the way on the service's memory may grow by 5 % at most. The last line's ratio is the share of requests outside restarts
+that were answered.
 """
 
 import http.client
