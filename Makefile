@@ -24,7 +24,8 @@ demo: install
 test: install
 	@$(BIN)/python -m pytest
 
-BENCHMARKS := attention hash_bag loss train_step input_pipeline replicas chunks exact_ranks serving_latency enrichment
+BENCHMARKS := attention hash_bag loss train_step input_pipeline replicas chunks exact_ranks serving_latency enrichment \
+	query_cache retrieval soak
 
 bench: install
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
