@@ -94,3 +94,9 @@ def test_lists_that_are_all_the_same_ring_beside_the_popularity_ranker():
 
 def test_few_lists_say_nothing():
     assert alarm(np.r_[9, np.zeros(999)], np.ones(1000), queries=9) is None
+
+
+def test_a_catalog_hardly_longer_than_a_list_does_not_ring():
+    everything = concentration(np.full(12, 80), 96)
+    bestsellers = concentration(np.r_[np.full(10, 96), 0, 0], 96)
+    assert hub_alarm(10, 96, everything, concentration(np.full(12, 8), 96), bestsellers) is None

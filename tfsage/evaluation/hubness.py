@@ -78,7 +78,9 @@ def hub_alarm(
                 f"one product stands in {model['max_share']:.0%} of the top {k} lists, {top / reference:.1f} times the "
                 "share that the most engaged product has of the engagements: a hub"
             )
-    if popularity is not None and model["coverage"] < NARROW_RATIO * popularity["coverage"]:
+    narrow = 0.0 if popularity is None else NARROW_RATIO * popularity["coverage"]
+    # In a catalog hardly longer than a list all lists are alike, and rightly so.
+    if model["coverage"] < narrow <= 0.5:
         return (
             f"the top {k} lists of {queries:,} queries show {model['coverage']:.2%} of the catalog, hardly more than a "
             f"popularity ranker's {popularity['coverage']:.2%}: all queries get the same products"
