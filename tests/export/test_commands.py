@@ -1,23 +1,24 @@
-"""The four commands as a person meets them."""
+"""The commands as a person meets them."""
 
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from export import catalog, index, publish, towers
+from export import attach, catalog, index, publish, towers
 from tests.conftest import command
 from tests.export.fakes import write_products
 from tfsage.launch import launch
 
-APPS = {"towers": towers.app, "catalog": catalog.app, "index": index.app, "publish": publish.app}
+APPS = {each.__name__.removeprefix("export."): each.app for each in (attach, catalog, index, publish, towers)}
 
 
 @pytest.mark.parametrize("name", APPS)
 def test_help_shows_an_example(name):
     shown = CliRunner().invoke(APPS[name], ["--help"])
     assert shown.exit_code == 0
-    assert f"python -m export.{name} --run runs/demo" in shown.output
+    first = "--bundle bundles/CURRENT" if name == "attach" else "--run runs/demo"
+    assert f"python -m export.{name} {first}" in shown.output
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,12 @@ def test_help_shows_an_example(name):
         ("catalog", [], "which bundle? Give --run RUN, or --bundle DIR"),
         ("catalog", ["--bundle", "nowhere"], "which catalog? Give --products FILE"),
         ("catalog", ["--bundle", "nowhere", "--products", "x.parquet"], "nowhere: not a bundle"),
+        ("attach", ["--bundle", "nowhere", "--tables", "x", "--out", "y"], "which column? Give --queries COLUMN"),
+        (
+            "attach",
+            ["--bundle", "nowhere", "--tables", "x", "--out", "y", "--queries", "embedding"],
+            "nowhere: not a bundle",
+        ),
         ("index", ["--bundle", "nowhere"], "nowhere: not a bundle"),
         ("publish", ["--root", "bundles"], "which bundle? Give --run RUN, or --rollback SPACE_ID"),
         ("publish", ["--root", "bundles", "--run", "nowhere"], "not a bundle"),
