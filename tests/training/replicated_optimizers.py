@@ -13,12 +13,16 @@ import tfsage  # noqa: F401
 from tests.training.tables import results_as_long_as
 from tfsage.config import HashEmbeddingConfig
 from tfsage.text.hash_embedding import HashEmbedding
-from tfsage.training.optimizers import CompositeOptimizer, Lamb, LazyAdam, RowWiseAdagrad
+from tfsage.training.optimizers import CompositeOptimizer, FusedAdam, Lamb, LazyAdam, RowWiseAdagrad
 from tfsage.training.schedule import WarmupCosine
 
 ROWS, WIDTH, STEPS = 54_321, 2, 3
-CASES = {"row-wise": (RowWiseAdagrad, 0.5), "row-wise unclipped": (RowWiseAdagrad, None), "lazy": (LazyAdam, 0.5)}
-"""Optimizer of the table, and the norm that gradients are clipped to."""
+CASES = {
+    "row-wise": (RowWiseAdagrad, Lamb, 0.5),
+    "row-wise unclipped": (RowWiseAdagrad, FusedAdam, None),
+    "lazy": (LazyAdam, FusedAdam, 0.5),
+}
+"""Optimizer of the table, that of the rest, and the norm that gradients are clipped to."""
 SHARES = {1: [4], 2: [2, 2], 4: [1, 1, 1, 1]}
 """How many of the parts of a gradient each replica has."""
 
@@ -57,7 +61,7 @@ def shares(step: int, replicas: int) -> list[dict[str, np.ndarray]]:
     return own
 
 
-def run(strategy: tf.distribute.Strategy, table: type, clip_norm: float | None) -> dict[str, np.ndarray]:
+def run(strategy: tf.distribute.Strategy, table: type, rest: type, clip_norm: float | None) -> dict[str, np.ndarray]:
     """The weights after all steps. Raises if a replica has others, or if anything is as long as the table."""
     generator = np.random.default_rng(9)
     start = {"matrix": generator.normal(size=(3, 2)), "bias": generator.normal(size=(2,)), "scalar": np.array(0.5)}
@@ -66,7 +70,7 @@ def run(strategy: tf.distribute.Strategy, table: type, clip_norm: float | None) 
         variables = {name: tf.Variable(value, name=name) for name, value in start.items()}
         groups = [
             (table(WarmupCosine(0.125, 2, 5, 0.1)), lambda variable: variable.shape.rank and variable.shape[0] == ROWS),
-            (Lamb(WarmupCosine(0.125, 2, 5, 0.1), weight_decay=0.25), lambda variable: True),
+            (rest(WarmupCosine(0.125, 2, 5, 0.1), weight_decay=0.25), lambda variable: True),
         ]
         optimizer = CompositeOptimizer(groups, clip_norm)
         optimizer.build(list(variables.values()))
@@ -159,8 +163,8 @@ def main(count: int, out: str) -> None:
 def everything(strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
     """The weights that every case ends with."""
     found = {}
-    for case, (table, clip_norm) in CASES.items():
-        found |= {f"{case} {name}": value for name, value in run(strategy, table, clip_norm).items()}
+    for case, (table, rest, clip_norm) in CASES.items():
+        found |= {f"{case} {name}": value for name, value in run(strategy, table, rest, clip_norm).items()}
     return found | {f"embedding {name}": value for name, value in run_embedding(strategy).items()}
 
 

@@ -9,6 +9,7 @@ import tf_keras
 
 from tfsage.config import Config, OptimizerConfig, VariableGroupConfig
 from tfsage.errors import TfsageError
+from tfsage.training.optimizers.adam import FusedAdam
 from tfsage.training.optimizers.composite import CompositeOptimizer
 from tfsage.training.optimizers.lamb import Lamb
 from tfsage.training.optimizers.lazy_adam import LazyAdam
@@ -112,9 +113,7 @@ def _optimizer(
         return {"row_wise_adagrad": RowWiseAdagrad, "lazy_adam": LazyAdam}[section.tables](schedule)
     if section.kind == "lamb":
         return Lamb(schedule, weight_decay=settings.weight_decay)
-    if settings.weight_decay:
-        return tf_keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
-    return tf_keras.optimizers.Adam(schedule)
+    return FusedAdam(schedule, weight_decay=settings.weight_decay or None)
 
 
 def _is_one_of(own: set[int]) -> Callable[[tf.Variable], bool]:
