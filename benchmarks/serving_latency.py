@@ -3,10 +3,12 @@
     python -m benchmarks.serving_latency [--smoke]
 
 The tower is DistilBERT in its published size (6 layers of 768), untrained, with a vocabulary learned from a synthetic
-shop's queries. The server is a process of its own; it also times the session's own calls, which have no wire, one
-query each, in turn with the calls over gRPC. Then 32 clients ask at once, one query a request, a server with batching
-and one without. The last line's ratio is session over gRPC (median); `p99` is the same of the 99th percentile, and
-`batching` the throughput with batching over that without.
+shop's queries. The server is a process of its own, which also times its session's calls, without a wire. Both sides are
+asked one query at a time, in turn, so that each call begins on a machine that has just been idle. Then 32 clients ask
+at once, one query a request, a server with batching and one without.
+
+The last line's ratio is session over gRPC (median); `p99` is the same of the 99th percentile, and `batching` the
+throughput with batching over that without.
 """
 
 import itertools
@@ -83,24 +85,19 @@ def _write_tower(folder: Path, size: dict[str, int]) -> list[str]:
 
 
 def _latency(server: Worker, queries: list[str], rounds: int, calls: int) -> dict[str, list[float]]:
-    """Seconds of every call, by side; each round asks both sides the same queries."""
+    """Seconds of every call, by side; the sides take turns with every query."""
     seconds = {"session": [], "gRPC": []}
     with grpc.insecure_channel(_address(server)) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        texts = itertools.cycle(queries)
-        for number in range(rounds + 1):
-            asked = list(itertools.islice(texts, calls))
-            own = server.ask(json.dumps({"session": asked}))["seconds"]
-            remote = []
-            for request in [embed_request([text]) for text in asked]:
-                started = time.perf_counter()
-                stub.Predict(request)
-                remote.append(time.perf_counter() - started)
-            # The first round pays for tracing and warm caches.
-            if number:
-                seconds["session"] += own
-                seconds["gRPC"] += remote
-    return seconds
+        asked = list(itertools.islice(itertools.cycle(queries), (rounds + 1) * calls))
+        for text in asked:
+            request = embed_request([text])
+            seconds["session"].append(server.ask(json.dumps({"session": text}))["seconds"])
+            started = time.perf_counter()
+            stub.Predict(request)
+            seconds["gRPC"].append(time.perf_counter() - started)
+    # The first round pays for tracing and warm caches.
+    return {side: values[calls:] for side, values in seconds.items()}
 
 
 def _throughput(servers: dict[str, Worker], queries: list[str], rounds: int) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.serving_worker FOLDER [--batch N]
 
-Every line of standard input is a JSON object: `{}` is answered by the gRPC address, `{"session": [texts]}` by the
-seconds that `Session.run` took for each of the texts.
+Every line of standard input is a JSON object: `{}` is answered by the gRPC address, `{"session": TEXT}` by the
+seconds that `Session.run` took for this text.
 """
 
 import json
@@ -48,7 +48,7 @@ def main(
         def answer(line: str) -> dict:
             request = json.loads(line)
             if "session" in request:
-                return {"seconds": [seconds(text) for text in request["session"]]}
+                return {"seconds": seconds(request["session"])}
             return {"address": server.grpc_address}
 
         answer_requests(answer)
