@@ -18,8 +18,8 @@ from tfsage.evaluation.ranks import Counts, PairRanks, combine
 UNIT_TOLERANCE = 1e-6
 """Dot products of unit vectors that differ by no more tie: float32 kernels disagree by up to 6.6e-7 on equal rows."""
 
-_QUERY_BLOCK = 512
-_PRODUCT_BLOCK = 8192
+_QUERY_BLOCK = 1024
+_PRODUCT_BLOCK = 4096
 _SLAB = 65_536
 _PAIR_BLOCK = 256
 _FEW = 4
