@@ -69,7 +69,7 @@ def test_an_experiment_from_beginning_to_end(tmp_path):
     assert (claim["one"], claim["other"]) == ("itemsage", "sum") and claim["verdict"] in (HOLDS, FAILS, UNDECIDED)
     text = (out / "results_test.md").read_text()
     assert (
-        ".663 (−18.8 %)" in text
+        ".663 (−18.7 %)" in text
         and "33.1 M (33.1 M)" in text
         and "| ItemSage outperforms Sum on Closeup (§4.1.2) |" in text
     )
