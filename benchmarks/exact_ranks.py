@@ -106,7 +106,7 @@ def _problem(queries: int, products: int, dimension: int) -> tuple[np.ndarray, n
     rng = np.random.default_rng(0)
     vectors = _unit(rng.standard_normal((products, dimension), dtype=np.float32))
     product = rng.integers(products, size=queries)
-    noise = rng.standard_normal((queries, dimension), dtype=np.float32) * (3.0 / np.sqrt(dimension))
+    noise = rng.standard_normal((queries, dimension), dtype=np.float32) * np.float32(3.0 / np.sqrt(dimension))
     asked = _unit(vectors[product] + noise)
     every = np.arange(queries)
     return asked, vectors, Judgements(every, product, np.ones(queries), products, rng.permutation(products))

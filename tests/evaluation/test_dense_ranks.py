@@ -90,6 +90,16 @@ def test_vectors_that_would_rank_wrongly_are_refused(bad):
         rank_dense(queries, products, judgements)
 
 
+def test_vectors_of_another_type_are_refused():
+    """float64 would be multiplied at half the speed, float16 would tie what differs."""
+    judgements = make_judgements()
+    queries, products = make_vectors(judgements)
+    with pytest.raises(ValueError, match="float64 queries"):
+        rank_dense(queries.astype(np.float64), products, judgements)
+    with pytest.raises(ValueError, match="float16 products"):
+        rank_dense(queries, products.astype(np.float16), judgements)
+
+
 def test_vectors_of_another_catalog_are_refused():
     judgements = make_judgements()
     queries, products = make_vectors(judgements)

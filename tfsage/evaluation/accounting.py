@@ -44,8 +44,8 @@ def account(
         [('cold', 0.0), ('warm', 1.0)]
 
     Args:
-        queries: float32 [Q, d], no longer than one; every query has a pair.
-        products: float32 [n, d], no longer than one, the catalog; may be memory-mapped.
+        queries: floating [Q, d], no longer than one; every query has a pair.
+        products: floating [n, d], no longer than one, the catalog; float32 may be memory-mapped.
         pairs: int [m, 2], row of the query and row of the product that it engaged with; no pair twice.
         weights: float [m], how often; 1 by default.
         k: cut-offs.
@@ -67,6 +67,7 @@ def account(
     Raises:
         ValueError: the arrays contradict one another, or a vector is not finite or longer than one.
     """
+    queries, products = np.asanyarray(queries, np.float32), np.asanyarray(products, np.float32)
     pairs = np.asarray(pairs, np.int64)
     none = np.zeros((0, 2), np.int64)
     excluded = none if excluded is None else np.asarray(excluded, np.int64)

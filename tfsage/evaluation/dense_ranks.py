@@ -47,14 +47,16 @@ def rank_dense(
             kill. Whoever names the file removes it.
 
     Raises:
-        ValueError: shapes do not match, a vector holds NaN or infinity (such a positive would beat every distractor),
-            or is longer than one (the tolerance would not hold).
+        ValueError: shapes or types do not match, a vector holds NaN or infinity (such a positive would beat every
+            distractor), or is longer than one (the tolerance would not hold).
     """
     if queries.shape != (judgements.queries, products.shape[1]) or len(products) != judgements.products:
         raise ValueError(
             f"expected queries [{judgements.queries}, d] and products [{judgements.products}, d], "
             f"got {queries.shape} and {products.shape}"
         )
+    if queries.dtype != np.float32 or products.dtype != np.float32:
+        raise ValueError(f"expected float32 vectors, got {queries.dtype} queries and {products.dtype} products")
     _check_lengths(queries, "query")
     _check_lengths(products, "product")
     score = _pair_scores(queries, products, judgements)
