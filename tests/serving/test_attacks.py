@@ -159,6 +159,26 @@ def test_a_body_that_does_not_arrive_is_given_up_while_others_are_served(registr
         assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
+def test_calls_whose_message_does_not_arrive_hold_nobody_up(served, goes_on):
+    free = threading.Event()
+
+    def nothing():
+        free.wait(30)
+        yield from ()
+
+    with grpc.insecure_channel(served.server.grpc_address) as channel:
+        call = channel.stream_unary("/tensorflow.serving.PredictionService/Predict", request_serializer=bytes)
+        stalled = [call.future(nothing(), timeout=20) for _ in range(100)]
+        time.sleep(0.5)
+        assert not any(future.done() for future in stalled)
+        started = time.monotonic()
+        assert served.prediction.Predict(predict_request("query_tower", query=["a"]), timeout=10).outputs
+        assert time.monotonic() - started < 5
+        free.set()
+        for future in stalled:
+            future.cancel()
+
+
 def test_requests_above_the_limit_are_refused_at_once(registry):
     model = registry.find(predict_request("query_tower").model_spec)
     run, free, busy = model.run, threading.Event(), threading.Semaphore(0)

@@ -233,3 +233,18 @@ def test_bodies_above_the_limit(registry):
     assert len(bomb) < 10_000
     assert status(10_000, bomb, **GZIP) == 413
     assert status(10_000, b"no gzip", **GZIP) == 400
+
+
+def test_options_are_for_browsers_alone(http):
+    url = "/v1/models/calculator:predict"
+    assert http.options(url, headers={"Origin": "https://shop.example"}).status_code == 200
+    assert http.options(url).status_code == 400
+
+
+def test_nothing_that_is_refused_is_allowed_by_another_verb(http):
+    for verb in ("PUT", "PATCH", "DELETE"):
+        response = http.request(verb, "/v1/models/calculator:predict", content=b"{}")
+        assert (response.status_code, response.json()) == (
+            400,
+            {"error": f"Malformed request: {verb} /v1/models/calculator:predict"},
+        )

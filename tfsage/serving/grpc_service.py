@@ -4,6 +4,7 @@ Of `tensorflow_serving.apis` only the `*_pb2_grpc` modules and the message modul
 `prediction_service_pb2` and `model_service_pb2` do not work with current protobuf.
 """
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -30,10 +31,14 @@ _LONGEST_DEADLINE = 24 * 3600.0
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """What the models of a registry answer."""
+    """What the models of a registry answer.
 
-    def __init__(self, registry: Registry):
-        self._registry = registry
+    Args:
+        calls: how many calls are worked on at once, waiting in a batch included; others wait for their turn.
+    """
+
+    def __init__(self, registry: Registry, calls: int):
+        self._registry, self._turns = registry, threading.Semaphore(calls)
 
     def Predict(self, request, context):
         return self._counted("Predict", predict, request, context)
@@ -73,8 +78,13 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             metrics.request_count.add(name, status)
 
     def _ask(self, call: Callable[[Model, Message, float | None], Message], spec, request, context) -> Message:
-        with self._registry.use(spec) as model:
-            return call(model, request, _seconds_left(context))
+        if not self._turns.acquire(timeout=_seconds_left(context)):
+            raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "no thread was free before the deadline")
+        try:
+            with self._registry.use(spec) as model:
+                return call(model, request, _seconds_left(context))
+        finally:
+            self._turns.release()
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -101,9 +111,14 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return response
 
 
-def add_services(server: grpc.Server, registry: Registry, manager: ModelManager | None = None) -> None:
-    """Offers both services of `registry` on `server`; without a manager its models cannot be changed."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(registry), server)
+def add_services(server: grpc.Server, registry: Registry, manager: ModelManager | None, calls: int) -> None:
+    """Offers both services of `registry` on `server`; without a manager its models cannot be changed.
+
+    Args:
+        calls: how many calls to models are worked on at once.
+    """
+    service = PredictionService(registry, calls)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(registry, manager), server)
 
 
@@ -117,4 +132,4 @@ def _answer(context: grpc.ServicerContext, call: Callable[[], Message]) -> Messa
 def _seconds_left(context: grpc.ServicerContext) -> float | None:
     # A call without a deadline is said to have centuries left.
     seconds = context.time_remaining()
-    return seconds if seconds < _LONGEST_DEADLINE else None
+    return max(seconds, 0.0) if seconds < _LONGEST_DEADLINE else None

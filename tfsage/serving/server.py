@@ -34,6 +34,7 @@ __all__ = ["ModelServer", "base_paths", "bind", "serve"]
 
 GRACE_SECONDS = 10.0
 _START_SECONDS = 10.0
+_CONNECTION_SECONDS, _LONGEST_CALL_SECONDS = 600, 60
 
 
 class ModelServer:
@@ -76,15 +77,20 @@ class ModelServer:
         self._app = rest_app(registry, limits, metrics_path)
         self._socket = None if rest_port is None else bind(host, rest_port)
         self._grpc = grpc.server(
-            futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            # A thread is held from a call's first byte on, also by a client that never sends the rest. So there may be
+            # one for every call in flight, and only those that work are counted as `threads`.
+            futures.ThreadPoolExecutor(limits.requests, thread_name_prefix="grpc"),
             maximum_concurrent_rpcs=limits.requests,
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", limits.message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # Connections are renewed from time to time, which also ends calls that never came to an end.
+                ("grpc.max_connection_age_ms", _CONNECTION_SECONDS * 1000),
+                ("grpc.max_connection_age_grace_ms", _LONGEST_CALL_SECONDS * 1000),
             ],
         )
-        add_services(self._grpc, registry, manager)
+        add_services(self._grpc, registry, manager, threads)
         address = _joined(host, grpc_port)
         try:
             if credentials is None:
