@@ -198,8 +198,12 @@ def test_what_cannot_be_done(tables, tmp_path, work, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_tables_that_a_job_needs(shop, tmp_path):
-    del shop["boards"]
-    with pytest.raises(TfsageError, match="there is no table boards"):
-        enrich_boards(write_tables(tmp_path / "tables", shop), tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tables"], "nothing is left behind"
+def test_tables_and_columns_that_a_job_needs(shop, tmp_path):
+    without_titles = {name: values for name, values in shop.pop("boards").items() if name != "title"}
+    for name, boards in (("none", {}), ("untitled", {"boards": without_titles})):
+        with pytest.raises(TfsageError, match="there is no table boards with a column title"):
+            enrich_boards(write_tables(tmp_path / name, shop | boards), tmp_path / "out")
+    del shop["queries"]
+    with pytest.raises(TfsageError, match="there is no table queries"):
+        enrich_queries(write_tables(tmp_path / "unasked", shop), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["none", "unasked", "untitled"], "nothing is left behind"

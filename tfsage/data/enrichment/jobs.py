@@ -57,8 +57,8 @@ def enrich_boards(
     """
     config, prepare = config or EnrichConfig(), prepare or PrepareConfig()
     with _Job(tables, out, "board_titles") as job:
-        if "boards" not in job.sources:
-            raise TfsageError(f"{tables}: there is no table boards; board titles come from it")
+        if "boards" not in job.sources or "title" not in job.sources["boards"].columns:
+            raise TfsageError(f"{tables}: there is no table boards with a column title; board titles come from it")
         past = settle_past(job.connection, job.sources, prepare, before, config.window_days, job.scratch)
         boards = past.boards(job.table("boards", "title"))
         lists = []
