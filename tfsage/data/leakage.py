@@ -11,7 +11,7 @@ from tfsage.errors import TfsageError
 
 _EXAMPLES = 5
 _MEANING = {
-    "leaks": "come from after the training part alone, which evaluation must not know; enrich with `--before`",
+    "leaks": "come from after the training part alone, which evaluation must not know; enrich with this config",
     "suspicious": "are a query that dev or test asks of the very same thing; check where they come from",
 }
 
