@@ -50,7 +50,7 @@ def main(
     if smoke:
         rounds, calls = 2, 5
     with tempfile.TemporaryDirectory() as scratch:
-        queries = _write_tower(Path(scratch), SMALL if smoke else DISTILBERT)
+        queries = _write_tower(Path(scratch), *((SMALL, 200) if smoke else (DISTILBERT, 500)))
         command = [sys.executable, "-m", "benchmarks.serving_worker", scratch]
         with Worker(command) as plain, Worker([*command, "--batch", str(batch)]) as batched:
             seconds = _latency(plain, queries, rounds, calls)
@@ -73,9 +73,9 @@ def main(
     print(json.dumps(result))
 
 
-def _write_tower(folder: Path, size: dict[str, int]) -> list[str]:
+def _write_tower(folder: Path, size: dict[str, int], products: int) -> list[str]:
     """Saves an untrained DistilBERT tower as version 1 below `folder`, and gives the queries it knows the words of."""
-    write_shop(folder / "shop", products=500, seed=1)
+    write_shop(folder / "shop", products=products, seed=1)
     texts = pq.read_table(folder / "shop" / "queries.parquet")["text"].to_pylist()
     vocabulary = learn_wordpiece(texts, 8000, folder / "wordpiece.txt")
     tower = DistilBertTower(DistilBertTowerConfig(kind="distilbert", **size), vocabulary)

@@ -33,7 +33,7 @@ def example_strings(sent: input_pb2.Input) -> np.ndarray:
         strings = [context + example.SerializeToString() for example in examples]
     except DecodeError:
         raise ServingError(grpc.StatusCode.INTERNAL, "Error parsing serialized input.") from None
-    return np.array([*strings, None], object)[:-1]
+    return np.array(strings, object)
 
 
 class Classifier(NamedTuple):
