@@ -4,6 +4,8 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -15,7 +17,11 @@ from tfsage.retrieval.server import RetrievalServer
 def test_the_command_answers_until_it_is_told_to_stop(root, settings):
     words = ["--root", root, "--port", "0", "--products", settings.products, "--hybrid"]
     command = [sys.executable, "-m", "tfsage.cli", "service", *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as service:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as service,
+        # Before the process is waited for: a failed check must not wait for ever.
+        closing(SimpleNamespace(close=service.kill)),
+    ):
         said = [service.stderr.readline() for _ in range(3)]
         assert re.fullmatch(
             r"no model server on 127\.0\.0\.1:8500 serves this bundle: starting one for this service\n", said[0]

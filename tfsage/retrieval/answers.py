@@ -40,11 +40,20 @@ class Found(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """Which products may be hits: bool [count] or None for all, rows to leave out, and how many of those were shown."""
+    """Which products may be hits.
+
+    allowed: bool [count], or None for all.
+    left_out: rows that are not wanted.
+    shown: rows of the pages before.
+    """
 
     allowed: np.ndarray | None
-    excluded: np.ndarray
+    left_out: np.ndarray
     shown: np.ndarray
+
+    @property
+    def excluded(self) -> np.ndarray:
+        return np.concatenate([self.left_out, self.shown])
 
 
 def search(loaded: Loaded, request: SearchRequest) -> Answer:
@@ -82,11 +91,12 @@ def similar(loaded: Loaded, request: SimilarRequest) -> Answer:
 def home_products(loaded: Loaded, request: HomeRequest) -> Answer:
     """Products for an activity: those nearest to the medoids of sampled clusters, in turns. Raises as `search`."""
     started = time.perf_counter()
-    resolved = [_resolve(loaded, item) for item in request.activity]
-    scope = _scope(loaded, request, [row for row, _ in resolved if row is not None])
+    known, unknown = _known(loaded, request)
+    scope = _scope(loaded, request, [row for row, _ in known.values() if row is not None])
     now = time.time() if request.now is None else request.now
-    ages = np.array([max(0.0, now - item.timestamp) / _DAY for item in request.activity])
-    vectors = np.stack([vector for _, vector in resolved])
+    places = list(known)
+    ages = np.array([max(0.0, now - request.activity[place].timestamp) / _DAY for place in places])
+    vectors = np.stack([vector for _, vector in known.values()])
     clusters = home.sample_clusters(home.find_clusters(vectors, ages), request.clusters, request.seed)
     # Each cluster may have to give the whole page, when the others find the very same products.
     rankings = [loaded.searcher.nearest(vectors[c.medoid], request.k, scope.allowed, scope.excluded) for c in clusters]
@@ -98,10 +108,32 @@ def home_products(loaded: Loaded, request: HomeRequest) -> Answer:
         "exact" if any(way == "exact" for *_, way in rankings) else "index",
     )
     answer = _answer(loaded, request, scope, found, started)
+    answer.unknown = unknown
     answer.clusters = [
-        HomeCluster(members=c.members.tolist(), medoid=c.medoid, importance=c.importance) for c in clusters
+        HomeCluster(
+            members=[places[member] for member in cluster.members],
+            medoid=places[cluster.medoid],
+            importance=cluster.importance,
+        )
+        for cluster in clusters
     ]
     return answer
+
+
+def _known(loaded: Loaded, request: HomeRequest) -> tuple[dict[int, tuple[int | None, np.ndarray]], list[int]]:
+    """What of an activity is known, by its place, and the places of what is not: products leave a catalog."""
+    known, unknown = {}, []
+    for place, item in enumerate(request.activity):
+        try:
+            known[place] = _resolve(loaded, item)
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            unknown.append(place)
+            missing = problem
+    if not known:
+        raise missing
+    return known, unknown
 
 
 def _resolve(loaded: Loaded, entity: Entity) -> tuple[int | None, np.ndarray]:
@@ -130,12 +162,12 @@ def _scope(loaded: Loaded, request: Request, left_out: Sequence[int] = ()) -> Sc
     if request.cursor is not None:
         shown = resume(request.cursor, loaded.name, _digest(request), len(loaded.catalog))
     unwanted = [row for row in map(loaded.catalog.find, request.exclude) if row is not None]
-    excluded = np.unique(np.concatenate([np.array([*unwanted, *left_out], np.int64), shown]))
     filters = {
         name: (_bound(wanted.min, -np.inf), _bound(wanted.max, np.inf)) if isinstance(wanted, Range) else wanted
         for name, wanted in request.filters.items()
     }
-    return Scope(loaded.catalog.attributes.allowed(filters) if filters else None, excluded, shown)
+    allowed = loaded.catalog.attributes.allowed(filters) if filters else None
+    return Scope(allowed, np.array([*unwanted, *left_out], np.int64), shown)
 
 
 def _bound(value: float | None, otherwise: float) -> float:
@@ -150,7 +182,7 @@ def _nearest(loaded: Loaded, vector: np.ndarray, k: int, scope: Scope) -> Found:
 
 
 def _hybrid(loaded: Loaded, request: SearchRequest, vector: np.ndarray, scope: Scope) -> Found:
-    hits = loaded.hybrid.search(request.query, vector, request.k, scope.allowed, scope.excluded)
+    hits = loaded.hybrid.search(request.query, vector, request.k, scope.allowed, scope.left_out, scope.shown)
     sources = [
         {
             name: Place(rank=place[0], score=place[1])

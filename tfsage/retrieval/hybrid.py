@@ -31,7 +31,13 @@ class Hybrid:
         self._searcher, self._bm25 = searcher, BM25(texts)
 
     def search(
-        self, text: str, query: np.ndarray, k: int, allowed: np.ndarray | None, excluded: np.ndarray
+        self,
+        text: str,
+        query: np.ndarray,
+        k: int,
+        allowed: np.ndarray | None,
+        excluded: np.ndarray,
+        shown: np.ndarray | None = None,
     ) -> list[FusedHit]:
         """The `k` products with the highest sum of 1 / (60 + rank), each ranking counted to its first 1,000 places.
 
@@ -40,7 +46,8 @@ class Hybrid:
             query: its vector, float32 [dimension].
             k: at least 1.
             allowed: bool [count], or None for everything.
-            excluded: int64 rows left out.
+            excluded: int64 rows left out of both rankings.
+            shown: int64 rows that rank but are not given, so that a further page goes on with the same ranking.
         """
         rows, cosines, _ = self._searcher.nearest(query, DEPTH, allowed, excluded)
         by_vector = np.full(self._searcher.index.count, -np.inf)
@@ -50,7 +57,7 @@ class Hybrid:
             by_words[~allowed] = 0
         by_words[excluded] = 0
         fused = reciprocal_ranks(by_vector) + reciprocal_ranks(by_words, above=0.0)
-        best = np.flatnonzero(fused)
+        best = np.setdiff1d(np.flatnonzero(fused), [] if shown is None else shown)
         best = best[np.argsort(-fused[best], kind="stable")][:k]
         dense, lexical = _places(by_vector, -np.inf), _places(by_words, 0.0)
         return [FusedHit(int(row), float(fused[row]), dense.get(row), lexical.get(row)) for row in best]

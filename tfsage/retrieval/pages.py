@@ -52,7 +52,7 @@ def resume(text: str, bundle: str, request: str, count: int) -> np.ndarray:
     try:
         name, of, packed = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
         shown = np.frombuffer(base64.b64decode(packed), "<u4").astype(np.int64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise Problem(400, "cursor: not one that this service gave; leave it out for the first page") from None
     if of != request:
         raise Problem(400, "cursor: belongs to another request; only k may change between pages")

@@ -140,6 +140,7 @@ class Answer(BaseModel):
     ]
     milliseconds: Annotated[dict[str, float], Field(description="Spent on embed, search and in total.")]
     clusters: list[HomeCluster] = []
+    unknown: Annotated[list[int], Field(description="Places in the activity of products and pins not known.")] = []
 
 
 class BundleInfo(BaseModel):

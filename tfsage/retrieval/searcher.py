@@ -6,7 +6,7 @@ import numpy as np
 
 from tfsage.index import Index
 
-MAX_DEPTH = 1000
+MAX_DEPTH = 2500
 """Hits asked of the index at most; beyond that, exact search over what is left is the cheaper way to enough hits."""
 
 _BLOCK = 65_536
