@@ -45,10 +45,10 @@ class Sent(NamedTuple):
 def main(
     smoke: Annotated[bool, typer.Option(help="Small sizes, to see that it runs.")] = False,
     requests: Annotated[int, typer.Option(help="Requests at least.")] = REQUESTS,
-    turn: Annotated[float, typer.Option(help="Seconds between a swap, a restart, and the next swap.")] = 3.0,
+    turn: Annotated[float, typer.Option(help="Seconds between a swap, a restart, and the next swap.")] = 8.0,
 ) -> None:
     """Prints what happened and, as the last line, one JSON object."""
-    requests, products, turn = (200, 300, 0.5) if smoke else (requests, 20_000, turn)
+    requests, products, turn, turns = (200, 300, 0.5, 1) if smoke else (requests, 20_000, turn, 4)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "bundles"
         bundles = [publish_bundle(root, Path(scratch), products, seed) for seed in (1, 2)]
@@ -67,7 +67,7 @@ def main(
                     sent = [[] for _ in range(CLIENTS)]
                     clients = [pool.submit(_shop, url, queries, n, sent[n], stop) for n in range(CLIENTS)]
                     number = 0
-                    while sum(map(len, sent)) < requests or number < 2:
+                    while sum(map(len, sent)) < requests or number < turns:
                         memory.append(service.ask("memory")["megabytes"])
                         point_current(root, names[number % 2])
                         _wait_for_swap(service, number + 1)
