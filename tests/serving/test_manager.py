@@ -177,15 +177,28 @@ def test_labels_move_only_to_what_answers(made):
     assert refusal(lambda: shop.ask("nix", version_label="nix")) == unknown
 
 
-def test_after_a_refused_label_the_same_config_is_accepted_once_the_version_is_up(made):
+def test_a_refused_label_leaves_what_was_served_and_the_config_is_accepted_once_the_version_is_up(made):
     shop = made()
     shop.put("a", 1)
-    wanted = shop.config(more='version_labels { key: "stable" value: 1 }')
+    shop.manager.reload(shop.config(more="model_version_policy { all { } }"))
+    wanted = shop.config(more='model_version_policy { latest { } } version_labels { key: "next" value: 2 }')
     assert refusal(shop.manager.reload, wanted)[0] == "FAILED_PRECONDITION"
-    assert shop.registry.names == []
+    shop.put("a", 2)
     shop.manager.poll()
+    assert shop.states() == {1: "available", 2: "available"}
     shop.manager.reload(wanted)
-    assert shop.ask(version_label="stable") == 1
+    assert (shop.ask(version_label="next"), shop.states()) == (2, {1: "end", 2: "available"})
+
+
+def test_a_first_config_with_a_label_serves_nothing(made):
+    shop = made()
+    shop.put("a", 1)
+    assert refusal(shop.manager.reload, shop.config(more='version_labels { key: "stable" value: 1 }')) == (
+        "FAILED_PRECONDITION",
+        "Request to assign label to version 1 of model a, which is not currently available for inference",
+    )
+    shop.manager.poll()
+    assert shop.registry.names == []
 
 
 def test_labels_of_the_first_config_need_permission_which_never_moves_a_label_to_nothing(made):

@@ -34,7 +34,7 @@ class ModelManager:
     ):
         self.registry = registry
         self._allow_labels, self._where = allow_labels_for_unavailable, where
-        self._config = ModelServerConfig()
+        self._config, self._monitored = ModelServerConfig(), ModelServerConfig()
         self._lock = threading.Lock()
         self._aspired: dict[str, dict[int, Path]] = {}
         self._failed: set[tuple[str, int]] = set()
@@ -46,13 +46,14 @@ class ModelManager:
 
         Raises:
             ServingError: the config is refused (INVALID_ARGUMENT), a label names a version that is not served
-                (FAILED_PRECONDITION; the config is kept, but nothing of it is loaded), or a model that was not in the
+                (FAILED_PRECONDITION; what was served is still served and polled), or a model that was not in the
                 former config cannot be served (UNKNOWN).
         """
         with self._lock:
             check_config(config, self._config)
             self._config.CopyFrom(config)
             self.registry.set_labels(self._labels())
+            self._monitored.CopyFrom(config)
             former = set(self._aspired)
             self._reconcile_all()
             missing = [m.name for m in config.model_config_list.config if m.name not in former]
@@ -111,7 +112,7 @@ class ModelManager:
         return labels
 
     def _reconcile_all(self) -> None:
-        wanted = {model.name: model for model in self._config.model_config_list.config}
+        wanted = {model.name: model for model in self._monitored.model_config_list.config}
         for name in [name for name in self._aspired if name not in wanted]:
             self._reconcile(name, {})
             del self._aspired[name]
