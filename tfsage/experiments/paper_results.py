@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from tfsage.config import TowerConfig
 from tfsage.data.prepared import PreparedData
 from tfsage.experiments.by_task import compare_tasks
-from tfsage.experiments.claims import HOLDS, Paper, verdict
+from tfsage.experiments.claims import HOLDS, UNDECIDED, Paper, verdict
 from tfsage.experiments.grid import Experiment
 from tfsage.experiments.question import Runs
 from tfsage.experiments.tables import Table
@@ -96,7 +96,7 @@ def paper_tables(paper: Paper, judged: dict) -> list[Table]:
             _range([each["paper"] for each in claim["tasks"].values()]),
             _range([each["difference"] for each in claim["tasks"].values()]),
             f"{sum(verdict_of_task(claim, task) == HOLDS for task in claim['tasks'])}/{len(claim['tasks'])}",
-            claim["verdict"],
+            _with_seeds(claim),
         ]
         for claim in judged["claims"]
     ]
@@ -107,6 +107,12 @@ def verdict_of_task(claim: Mapping, task: str) -> str:
     """The verdict on one task of a judged claim."""
     each = claim["tasks"][task]
     return HOLDS if min(each["low"], *each["runs"]) > claim["at_least"] else ""
+
+
+def _with_seeds(claim: Mapping) -> str:
+    """The verdict; where one seed said it, that too."""
+    one_seed = min(len(each["runs"]) for each in claim["tasks"].values()) == 1
+    return f"{claim['verdict']} (one seed)" if one_seed and claim["verdict"] != UNDECIDED else claim["verdict"]
 
 
 def _beside_paper(differences: Mapping, paper: Paper, one: str, other: str, task: str) -> dict:
