@@ -83,6 +83,8 @@ def paper_tables(paper: Paper, judged: dict) -> list[Table]:
         rows = []
         for name in order:
             own = variants[name]
+            if not own["tasks"].keys() & set(tasks):
+                continue
             rows.append([name, _millions(own["parameters"]), *[_ours(own["tasks"].get(task)) for task in tasks]])
             size = own.get("parameters_at_paper_sizes")
             published = "" if size is None else f"{_millions(size)} ({own['paper_parameters']:.1f} M)"
