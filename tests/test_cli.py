@@ -22,6 +22,7 @@ COMMANDS = (
     "synth",
     "import",
     "prepare",
+    "audit",
     "train",
     "evaluate",
     "compare",
@@ -101,13 +102,24 @@ def test_every_command_shows_an_example(name):
     assert f"Example: tfsage {name} " in CliRunner().invoke(app, [name, "--help"]).output.replace("\n", " ")
 
 
+@pytest.mark.parametrize("name", ["boards", "queries", "captions"])
+def test_every_enrichment_shows_an_example(name):
+    told = CliRunner().invoke(app, ["enrich", name, "--help"]).output.replace("\n", " ")
+    assert f"Example: tfsage enrich {name} " in told
+
+
 @pytest.mark.parametrize(
     ("line", "function", "positional", "named"),
     [
-        ("synth --products 20 --out shop --seed 3", "write_shop", (Path("shop"),), {"products": 20, "seed": 3}),
+        (
+            "synth --products 20 --out shop --seed 3",
+            "write_shop",
+            (Path("shop"),),
+            {"products": 20, "seed": 3, "days": 90},
+        ),
         ("import dept --source from --out to", "import_dataset", ("dept", Path("from"), Path("to")), {}),
-        ("evaluate --run runs/a", "evaluate_run", (Path("runs/a"),), {"split": "test"}),
-        ("evaluate --run runs/a --split dev", "evaluate_run", (Path("runs/a"),), {"split": "dev"}),
+        ("evaluate --run runs/a", "evaluate_run", (Path("runs/a"),), {"split": "test", "bundle": None}),
+        ("evaluate --run runs/a --split dev", "evaluate_run", (Path("runs/a"),), {"split": "dev", "bundle": None}),
     ],
 )
 def test_commands_call_the_library(line, function, positional, named, calls):
