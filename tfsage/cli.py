@@ -363,7 +363,10 @@ def baselines(
 def experiment(
     name: Annotated[
         str,
-        typer.Argument(help="itemsage/table2, itemsage/table3, losses/shop or losses/home_depot; docs/experiments.md"),
+        typer.Argument(
+            help="itemsage/table2 or table3, omnisearchsage/table3 to table6, losses/shop or losses/home_depot; "
+            "docs/experiments.md"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the experiment; what is done there is kept.")],
     source: Annotated[

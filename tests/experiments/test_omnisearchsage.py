@@ -68,7 +68,7 @@ def test_enrichment_ends_where_the_test_begins(tmp_path):
 
 def test_the_experiments_compare_tasks_on_pins_products_and_queries(tmp_path):
     out = tmp_path / "out"
-    words = ["--out", out, "--smoke", "--seeds", 1, "--only", "searchsage", "--split", "test"]
+    words = ["--out", out, "--smoke", "--seeds", 1, "--split", "test"]
     command(["tfsage.cli", "experiment", "omnisearchsage/table6", *words])
     results = json.loads((out / "results_test.json").read_text())
     assert set(results["variants"]) == {"omnisearchsage", "searchsage"} and results["failed"] == {}
