@@ -22,7 +22,7 @@ demo: install
 	@$(BIN)/python -m examples.demo $(if $(DATA),--tables $(DATA))
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 BENCHMARKS := attention hash_bag loss train_step input_pipeline replicas chunks exact_ranks serving_latency enrichment \
 	query_cache retrieval soak

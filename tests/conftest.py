@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def shared_data() -> Path | None:
     """The folder of real datasets beside the repository, or None (the tests that want it say so and pass)."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        print("\n../shared/data is missing: real-data checks are left out")
+        warnings.warn("../shared/data is missing: real-data checks are left out", stacklevel=1)
         return None
     return folder
 
