@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
+from tests.omni import OMNI
 from tfsage.config import Config
 from tfsage.data.hard_negatives import NONE
 from tfsage.data.prepared import PreparedData
 from tfsage.embedding import embed_products
 from tfsage.index import build_index
-from tfsage.models import ItemSage
+from tfsage.models import ItemSage, OmniSearchSage
 from tfsage.training.mining import mine as module
 from tfsage.training.mining.mine import HardNegativeMiner
 
@@ -187,6 +188,20 @@ def test_each_pool_has_its_own(data, tmp_path):
     first = mine(0, 1, tmp_path / "scratch")
     assert np.array_equal(first.products["second"], mined.products["second"][:48])
     assert first.products["product"].shape == (0, 3) and first.summary["pairs"] == 48
+
+
+def test_candidates_of_every_entity_type_are_mined_from_their_own_catalog(data, tmp_path):
+    towers = {**OMNI["towers"], "text": {"kind": "ngram", "hash_embedding": {"buckets": 500, "dimension": 16}}}
+    changed = Config.model_validate({**OMNI, "towers": towers, "loss": {"hard_negatives": SECTION}})
+    model = OmniSearchSage(changed, data)
+    mined = HardNegativeMiner(model, data)(0, 2, tmp_path / "scratch")
+    batches = [model.batches(step) for step in range(2)]
+    for pool, types in model.batches.entity_types.items():
+        found = mined.products[pool]
+        assert (found != NONE).any() and found.max() < data.entity(types).count
+        if types == "query":
+            own = np.concatenate([batch["pairs"][pool]["query_id"] for batch in batches])
+            assert not (found == own[:, None]).any(), "a query is no hard negative of itself"
 
 
 def test_without_any_the_summary_says_so(remine):
