@@ -97,8 +97,10 @@ def _config(size: Size) -> Config:
 
 
 def _about_pins(config: Config, by: str) -> Config:
-    """The same with the tasks of pins alone, and pairs split another way."""
+    """The same with the tasks of pins alone, whose table has no images, and pairs split another way."""
     raw = config.model_dump()
+    raw["towers"] = {name: raw["towers"][name] for name in ("text", "unified")}
+    raw["towers"]["unified"]["images"] = None
     raw["tasks"] = [task for task in raw["tasks"] if task["name"] in PINS]
     raw["prepare"]["split"]["by"] = by
     return Config.model_validate(raw)
