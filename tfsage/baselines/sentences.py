@@ -23,9 +23,7 @@ def sentence_encoder(folder: str | Path):
         ) from None
     folder = Path(folder)
     if not (folder / "modules.json").exists():
-        raise TfsageError(
-            f"{folder}: no sentence-transformers model (no modules.json); name its folder"
-        )
+        raise TfsageError(f"{folder}: no sentence-transformers model (no modules.json); name its folder")
     return SentenceTransformer(str(folder), local_files_only=True)
 
 
