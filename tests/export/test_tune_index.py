@@ -37,7 +37,13 @@ class Data:
 
 
 def task(**fields):
-    defaults = {"source": "engagements", "pool": "product", "entity_type": "product", "surface": "search", "actions": {"click": 1}}
+    defaults = {
+        "source": "engagements",
+        "pool": "product",
+        "entity_type": "product",
+        "surface": "search",
+        "actions": {"click": 1},
+    }
     return SimpleNamespace(**defaults | fields)
 
 
