@@ -12,9 +12,10 @@ from tfsage.graph.neighbours import write_neighbours
 
 _SHOPS = {
     Size.SMOKE: {"products": 200},
-    Size.DEFAULT: {"products": 10_000, "queries": 12_000, "pins": 12_000, "engagements": 1_500_000},
-    Size.FULL: {"products": 200_000, "queries": 100_000, "pins": 200_000, "engagements": 12_000_000},
+    Size.DEFAULT: {"products": 10_000, "queries": 12_000, "pins": 12_000, "engagements": 1_500_000, "seed": 2},
+    Size.FULL: {"products": 200_000, "queries": 100_000, "pins": 200_000, "engagements": 12_000_000, "seed": 2},
 }
+"""Sizes and steps were chosen on the shop of seed 1, with its test queries seen; what is reported is another shop."""
 _NEIGHBOURS = {Size.SMOKE: 3, Size.DEFAULT: 10, Size.FULL: 50}
 _MLP_HIDDEN = {Size.SMOKE: 16, Size.DEFAULT: 128, Size.FULL: 256}
 
