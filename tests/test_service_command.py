@@ -8,13 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tfsage import cli
+from tfsage.commands import serving
 
 
 @pytest.fixture
 def calls(monkeypatch) -> list:
     """What `run_service` was called with; settings are their positional arguments."""
     made = []
-    monkeypatch.setattr(cli, "_require_published", lambda root: None)
+    monkeypatch.setattr(serving, "_require_published", lambda root: None)
     monkeypatch.setitem(sys.modules, "tfsage.retrieval.loaded", SimpleNamespace(Settings=lambda *given: given))
     record = SimpleNamespace(run_service=lambda *given, **named: made.append((given, named)))
     monkeypatch.setitem(sys.modules, "tfsage.retrieval.server", record)
