@@ -1,4 +1,4 @@
-"""The `tfsage` command: its parts are in `tfsage.commands`. TensorFlow is imported inside the commands that need it, so that help is instant."""
+"""The `tfsage` command. Its parts import TensorFlow inside the commands that need it, so that help is instant."""
 
 from typing import Annotated
 
