@@ -12,6 +12,7 @@ import yaml
 from tfsage.config import Config, load_config
 
 ROOT = Path(__file__).parents[1]
+pytest_plugins = ["tests.browser"]
 
 
 def pytest_configure():

@@ -1,31 +1,14 @@
-"""The report in a real browser: Chromium, where this machine has one; elsewhere a warning says what is left out."""
+"""The report in a real browser."""
 
-import shutil
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import DESK, PHONE
 from tests.evaluation.report.worlds import make_metrics, make_report
 from tfsage.evaluation.report import render_report
-
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1200, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        left_out = "no Chromium on this machine: the report is not looked at in a browser"
-        warnings.warn(left_out, stacklevel=1)
-        pytest.skip(left_out)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
