@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages: Chromium, where this machine has one; elsewhere a warning says what is left out."""
+"""A real browser for the tests of pages: Chromium; where there is none, a warning says what is left out."""
 
 import shutil
 import warnings
