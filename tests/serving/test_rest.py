@@ -67,6 +67,12 @@ def test_bytes_that_are_not_utf8_and_gzip(http):
     assert b'"text_bytes": [{\n' in packed.content
 
 
+def test_names_that_are_not_utf_8_are_unknown_names(http):
+    answer = http.post("/v1/models/calculator:predict", content=b'{"instances": [{"x": [1, 2], "\xb7": 1}]}')
+    assert answer.status_code == 400
+    assert b"does not have named input: \xb7" in answer.content
+
+
 BAD_BODIES = {
     "empty": (b"", 400, "JSON Parse error: The document is empty"),
     "no object": (b"[1]", 400, "JSON Value: [1] Is not object"),

@@ -30,7 +30,8 @@ def fill_request(body: bytes, request: predict_pb2.PredictRequest, inputs_of: Ca
     """
     document, signature = parse_object(body)
     request.model_spec.signature_name = signature
-    inputs = inputs_of(signature)
+    # A map of a proto would not even look for a name that is not UTF-8.
+    inputs = dict(inputs_of(signature))
     if not inputs:
         raise invalid(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
     if "instances" in document and "inputs" in document:
