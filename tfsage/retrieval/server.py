@@ -72,6 +72,8 @@ def run_service(
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with service.borrow() as loaded:
             text = f"bundle {loaded.name}, {len(loaded.catalog):,} products\n  open  {_url(listening)}"
+        # Whoever reads the next line may connect at once; uvicorn answers a moment later.
+        listening.listen()
         console.print(Text(text), soft_wrap=True)
         uvicorn.Server(_config(service)).run(sockets=[listening])
 
