@@ -147,7 +147,9 @@ def _shape(total: tf.Tensor | _TableSum | tuple[()]) -> tf.TensorShape | _TableS
     return total.shape if isinstance(total, tf.Tensor) else ()
 
 
-def _add_chunk(total, gradient: tf.Tensor | tf.IndexedSlices | None):
+def _add_chunk(
+    total: tf.Tensor | _TableSum | tuple[()], gradient: tf.Tensor | tf.IndexedSlices | None
+) -> tf.Tensor | _TableSum | tuple[()]:
     if isinstance(total, tf.Tensor):
         return total + gradient
     if not isinstance(total, _TableSum):
@@ -157,14 +159,14 @@ def _add_chunk(total, gradient: tf.Tensor | tf.IndexedSlices | None):
     fresh = tf.boolean_mask(own.indices, tf.gather(total.place, own.indices) < 0)
     new = count + tf.range(tf.size(fresh))
     place = tf.tensor_scatter_nd_update(total.place, fresh[:, None], new)
-    values = tf.pad(total.values, [[0, tf.size(fresh)], *[[0, 0]] * (total.values.shape.rank - 1)])
-    values = tf.tensor_scatter_nd_add(values, tf.gather(place, own.indices)[:, None], own.values)
+    longer = tf.pad(total.values, [[0, tf.size(fresh)], *[[0, 0]] * (total.values.shape.rank - 1)])
+    values = tf.tensor_scatter_nd_add(longer, tf.gather(place, own.indices)[:, None], own.values)
     return _TableSum(tf.concat([total.rows, fresh], 0), values, place)
 
 
-def _gradient(total, variable: tf.Variable) -> tf.Tensor | DistinctSlices | None:
+def _gradient(total: tf.Tensor | _TableSum | tuple[()], variable: tf.Variable) -> tf.Tensor | DistinctSlices | None:
     if isinstance(total, _TableSum):
-        return DistinctSlices(total.values, total.rows, tf.shape(variable, tf.int64))
+        return DistinctSlices(total.values, total.rows, tf.constant(variable.shape.as_list(), tf.int64))
     return total if isinstance(total, tf.Tensor) else None
 
 
