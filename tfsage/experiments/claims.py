@@ -31,13 +31,14 @@ class Paper(NamedTuple):
 
     Attributes:
         title: of the table.
-        figures: variant → task → recall@10; what the paper does not give is left out.
+        figures: variant → task → recall@10; what the paper does not compare is left out, what it compares without a
+            figure is None.
         parameters: variant → millions of parameters, where the paper gives them.
         claims: what the paper says of the table.
     """
 
     title: str
-    figures: Mapping[str, Mapping[str, float]]
+    figures: Mapping[str, Mapping[str, float | None]]
     parameters: Mapping[str, float]
     claims: Sequence[Claim]
 

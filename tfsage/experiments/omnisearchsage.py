@@ -15,6 +15,7 @@ from tfsage.experiments.claims import Paper
 from tfsage.experiments.grid import Experiment, Size, Variant
 from tfsage.experiments.omnisearchsage_paper import (
     FROZEN,
+    LEARNED,
     PINS,
     PRODUCTS,
     RELATED,
@@ -73,11 +74,12 @@ def omnisearchsage_table_5(size: Size) -> Experiment:
 
 
 def omnisearchsage_table_6(size: Size) -> Experiment:
-    """Compatibility encoders beside learned ones, against SearchSage, and against learned ones alone."""
+    """Compatibility encoders beside learned ones, against those alone (SearchSage), and against learned ones alone."""
     config = _config(size)
     variants = (
         Variant("omnisearchsage", "learned and compatibility encoders", {}),
         Variant("searchsage", "compatibility encoders alone", _only(config, FROZEN)),
+        Variant("learned_only", "learned encoders alone", _only(config, (*LEARNED, "offsite"))),
     )
     about = "compatibility encoders beside learned ones"
     return _experiment("omnisearchsage/table6", about, size, config, variants, TABLE_6, write_shop)

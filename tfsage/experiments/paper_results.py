@@ -163,12 +163,16 @@ def _ours(task: dict | None) -> str:
 def _published(task: dict | None) -> str:
     if task is None:
         return ""
+    if task["paper"] is None:
+        return "no figure"
     value = f"{task['paper']:.3f}".removeprefix("0")
     relative = task.get("difference", {}).get("paper")
     return value if relative is None else f"{value} ({100 * relative:+.1f} %)".replace("-", "−")
 
 
-def _range(values: list[float]) -> str:
+def _range(values: list[float | None]) -> str:
+    if None in values:
+        return "no figures"
     low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in (min(values), max(values)))
     return f"{low} %" if low == high else f"{low} to {high} %"
 
