@@ -87,8 +87,20 @@ def test_fashion_pins_lead_to_other_products_of_the_same_title(tmp_path):
     }
     assert pin == {"pin_id": 1, "embedding": [6.0, 7.0]}
     # 1 and 3 share a picture, so neither answers the other; eleven products share "Plain Tee", which is too many.
-    engaged = {(row["query_id"], row["entity_id"]) for row in read(tmp_path / "out", "engagements")}
-    assert engaged == {(1, 2), (2, 1), (2, 3), (3, 2)}
+    engaged = {"pin": set(), "query": set()}
+    for row in read(tmp_path / "out", "engagements"):
+        assert row["surface"] == {"pin": "closeup", "query": "search"}[row["query_type"]]
+        engaged[row["query_type"]].add((row["query_id"], row["entity_id"], row["split"]))
+    assert engaged["pin"] == {(1, 2, "train"), (2, 1, "train"), (2, 3, "train"), (3, 2, "train")}
+    # As a query a title leads to all of its products; it goes by the first of them.
+    titled = [
+        *((1, row, "train") for row in (1, 2, 3)),
+        (4, 4, "train"),
+        *((100, row, "train") for row in range(100, 111)),
+    ]
+    assert engaged["query"] == set(titled)
+    texts = {row["query_id"]: row["text"] for row in read(tmp_path / "out", "queries")}
+    assert texts == {1: "Blue Shirt", 4: "Red Shirt", 100: "Plain Tee"}
     excluded = {(row["query_id"], row["entity_id"]) for row in read(tmp_path / "out", "exclusions")}
     assert {pair for pair in excluded if pair[0] < 100} == {
         (1, 1),
@@ -180,7 +192,9 @@ def test_real_fashion_has_its_known_counts_and_floor(imported):
         return
     folder = imported / "fashion_products"
     assert pq.read_metadata(folder / "products.parquet").num_rows == 39_756
-    test = [row for row in read(folder, "engagements") if row["split"] == "test"]
+    tests = [row for row in read(folder, "engagements") if row["split"] == "test"]
+    assert len({row["query_id"] for row in tests if row["surface"] == "search"}) == 3_037
+    test = [row for row in tests if row["surface"] == "closeup"]
     assert len({row["query_id"] for row in test}) == 1_495
     pins = pq.read_table(folder / "pins.parquet")
     ids, vectors = pins["pin_id"].to_numpy(), pins["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, 256)

@@ -5,6 +5,9 @@ split) and image_embeddings.parquet (product_id, image_embedding). Every product
 the pin of one product leads to each other product with the same title (the same words, in any case, with any
 punctuation) when 2 to 10 products share it; that is a stand-in for clicks. Products whose picture is byte-identical to
 the pin's are neither relevant nor candidates.
+
+Each such title is also a query, which on Search leads to all products that have it, in as large a group as it may be;
+its id is that of the first of them. All products of a title are in one part of the split.
 """
 
 import re
@@ -16,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfsage.data.importers.files import read_parquet, read_tsv, write_engagements, write_exclusions
+from tfsage.data.importers.files import engagements, read_parquet, read_tsv, write_exclusions
 from tfsage.errors import TfsageError
 
 _LARGEST_GROUP = 10
@@ -25,7 +28,7 @@ _TEXT = ("title", "master_category", "sub_category", "article_type", "base_colou
 
 
 def import_fashion_products(source: Path, folder: Path) -> None:
-    """Writes products, pins, engagements on Closeup and exclusions, with the dataset's own split."""
+    """Writes products, pins, queries, engagements and exclusions, with the dataset's own split."""
     products = read_tsv(source / "products.tsv", {"product_id": pa.int64(), **dict.fromkeys(_TEXT, pa.string())})
     ids = products["product_id"].to_numpy()
     vectors = _embeddings(source / "image_embeddings.parquet", ids)
@@ -44,12 +47,24 @@ def import_fashion_products(source: Path, folder: Path) -> None:
 
     titles = [" ".join(_WORD.findall(title.casefold())) for title in columns["title"]]
     same_image = _pairs_within(columns["image_md5"])
-    same_title = _pairs_within(list(zip(titles, columns["split"], strict=True)), largest=_LARGEST_GROUP)
-    query, candidate = np.array(sorted(same_title - same_image)).T
-    clicks = ["click"] * len(query)
-    write_engagements(folder, "closeup", "pin", ids[query], ids[candidate], clicks, products["split"].take(query))
+    groups = list(zip(titles, columns["split"], strict=True))
+    same_title = _pairs_within(groups, largest=_LARGEST_GROUP)
+    pin, candidate = np.array(sorted(same_title - same_image)).T
+    closeup = _clicks(products, "closeup", "pin", pin, candidate)
+    first_of: dict[tuple[str, str], int] = {}
+    first = np.array([first_of.setdefault(group, row) for row, group in enumerate(groups)])
+    search = _clicks(products, "search", "query", first, np.arange(len(ids)))
+    pq.write_table(pa.concat_tables([closeup, search]), folder / "engagements.parquet")
+    texts = pa.table({"query_id": products["product_id"], "text": products["title"]})
+    pq.write_table(texts.take(np.unique(first)), folder / "queries.parquet")
     query, candidate = np.array(sorted(same_image)).T
     write_exclusions(folder, "pin", ids[query], ids[candidate])
+
+
+def _clicks(products: pa.Table, surface: str, query_type: str, query: np.ndarray, candidate: np.ndarray) -> pa.Table:
+    """Engagements of the rows `query` with the rows `candidate`, in the part of the split that the queries are in."""
+    ids, clicks = products["product_id"], ["click"] * len(query)
+    return engagements(surface, query_type, ids.take(query), ids.take(candidate), clicks, products["split"].take(query))
 
 
 def _embeddings(path: Path, ids: np.ndarray) -> pa.FixedSizeListArray:

@@ -46,9 +46,16 @@ def read_parquet(path: Path, columns: list[str]) -> pa.Table:
 def write_engagements(
     folder: Path, surface: str, query_type: str, query: pa.Array, product: pa.Array, action: pa.Array, split: pa.Array
 ) -> None:
-    """Writes the engagements table, each engagement counted once."""
+    """Writes the engagements table of one surface and one type of query, each engagement counted once."""
+    pq.write_table(engagements(surface, query_type, query, product, action, split), folder / "engagements.parquet")
+
+
+def engagements(
+    surface: str, query_type: str, query: pa.Array, product: pa.Array, action: pa.Array, split: pa.Array
+) -> pa.Table:
+    """Rows of the engagements table, each engagement counted once."""
     count = len(query)
-    table = pa.table(
+    return pa.table(
         {
             "surface": [surface] * count,
             "query_type": [query_type] * count,
@@ -60,7 +67,6 @@ def write_engagements(
             "split": split,
         }
     )
-    pq.write_table(table, folder / "engagements.parquet")
 
 
 def write_exclusions(folder: Path, query_type: str, query: pa.Array, product: pa.Array) -> None:
