@@ -58,12 +58,14 @@ def test_both_encodings_of_a_tensor_are_read(raw):
 
 
 def test_no_server():
-    port = bind("127.0.0.1", 0).getsockname()[1]
-    with (
-        QueryClient(f"127.0.0.1:{port}") as client,
-        pytest.raises(TfsageError, match=rf"^the model server at 127\.0\.0\.1:{port} cannot be reached; start it"),
-    ):
-        client.embed(["a"])
+    # Held, so that nobody else comes to listen there.
+    with bind("127.0.0.1", 0) as held:
+        port = held.getsockname()[1]
+        with (
+            QueryClient(f"127.0.0.1:{port}") as client,
+            pytest.raises(TfsageError, match=rf"^the model server at 127\.0\.0\.1:{port} cannot be reached; start it"),
+        ):
+            client.embed(["a"])
 
 
 def test_a_slow_server():

@@ -142,7 +142,7 @@ def test_a_dying_and_lying_redis_never_changes_an_answer(model, manifest, addres
         return
     with redis_server() as (url, process):
         metrics = ClientMetrics()
-        cache = RedisCache(url, 2, metrics)
+        cache = RedisCache(url, 2, metrics, timeout=10.0)
         with QueryClient(address, manifest=manifest, cache=cache, metrics=metrics) as client:
             want = model.vectors(["desk"])
             np.testing.assert_array_equal(client.embed(["desk"]), want)

@@ -27,9 +27,11 @@ def other_server(other_space) -> ModelServer:
 
 @pytest.fixture
 def nobody_listens(monkeypatch) -> str:
-    address = f"127.0.0.1:{bind('127.0.0.1', 0).getsockname()[1]}"
-    monkeypatch.setattr(connect_module, "DEFAULT_ADDRESS", address)
-    return address
+    # Held, so that nobody else comes to listen there.
+    with bind("127.0.0.1", 0) as held:
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        monkeypatch.setattr(connect_module, "DEFAULT_ADDRESS", address)
+        yield address
 
 
 def test_the_products_nearest_to_the_query_come_first(root, bundle, served):

@@ -15,6 +15,7 @@ from tensorflow_serving.apis import model_pb2, prediction_service_pb2_grpc
 
 from tests.serving.models import predict_request
 from tfsage.errors import TfsageError
+from tfsage.serving import server as server_module
 from tfsage.serving.registry import Registry, load_registry
 from tfsage.serving.rest import LIMITS
 from tfsage.serving.server import ModelServer, base_paths, bind, serve
@@ -57,26 +58,29 @@ def test_nothing_published_is_one_clear_error(tmp_path):
 
 
 @pytest.mark.parametrize(("sent", "raised"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
-def test_serve_answers_on_loopback_until_it_is_told_to_stop(root, sent, raised, keep_sigterm):
-    rest, answers = bind("127.0.0.1", 0).getsockname()[1], []
+def test_serve_answers_on_loopback_until_it_is_told_to_stop(root, sent, raised, keep_sigterm, monkeypatch):
+    served, answers = [], []
 
     def ask_then_stop() -> None:
-        for _ in range(300):
-            try:
-                answers.append(httpx.get(f"http://127.0.0.1:{rest}/v1/models/query_tower/metadata").status_code)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        os.kill(os.getpid(), sent)
+        url = f"http://{served[0].rest_address}/v1/models/query_tower/metadata"
+        try:
+            answers.append(httpx.get(url, timeout=30).status_code)
+        finally:
+            os.kill(os.getpid(), sent)
 
-    thread = threading.Thread(target=ask_then_stop)
-    thread.start()
+    def announce(server: ModelServer, *_) -> None:
+        served.append(server)
+        threading.Thread(target=ask_then_stop).start()
+
+    monkeypatch.setattr(server_module, "_announce", announce)
     with pytest.raises(raised) as stopped:
-        serve(root, grpc_port=0, rest_port=rest)
-    thread.join()
+        serve(root, grpc_port=0, rest_port=0)
+    (server,) = served
+    assert server.rest_address.startswith("127.0.0.1:")
     assert answers == [200]
     assert getattr(stopped.value, "code", 0) == 0
-    bind("127.0.0.1", rest).close()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{server.rest_address}")
 
 
 def test_a_call_under_way_is_answered_before_the_server_stops(bundle):
