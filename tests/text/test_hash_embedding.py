@@ -118,13 +118,17 @@ def test_token_vectors_start_about_unit_long():
     np.testing.assert_allclose(np.std(layer.importance), 1.0, rtol=0.05)
 
 
-def test_token_vectors_start_as_long_as_their_idf_times_the_scale_of_their_kind():
+@pytest.mark.parametrize("importance, lengths", [("idf", lambda idf: idf), ("sqrt_idf", np.sqrt)])
+def test_token_vectors_start_as_long_as_their_idf_times_the_scale_of_their_kind(importance, lengths):
     idf = np.linspace(1.0, 9.0, 3000)
-    config = HashEmbeddingConfig(buckets=5000, dimension=512, importance="idf", bigram_scale=0.5, character_scale=0.25)
+    config = HashEmbeddingConfig(
+        buckets=5000, dimension=512, importance=importance, bigram_scale=0.5, character_scale=0.25
+    )
     layer = HashEmbedding(3000, config, idf=idf, kind_sizes=(1000, 1200, 800))
     norms = np.linalg.norm(layer.token_vectors(tf.range(3000)), axis=1)
-    expected = idf / idf.mean() * np.repeat([1.0, 0.5, 0.25], [1000, 1200, 800])
+    expected = lengths(idf) / lengths(idf).mean() * np.repeat([1.0, 0.5, 0.25], [1000, 1200, 800])
     np.testing.assert_allclose(norms, expected, rtol=0.25)
+    assert abs(np.polyfit(np.log(idf), np.log(norms / expected), 1)[0]) < 0.05, "grows with another power of idf"
     angles = np.arctan2(layer.importance[:, 0], layer.importance[:, 1])
     assert abs(np.mean(np.exp(2j * angles))) < 0.1, "the two buckets of a token should share its weight at random"
 
@@ -173,6 +177,7 @@ def test_one_bucket_is_refused():
         _layer(buckets=1)
 
 
-def test_idf_without_idf_is_refused():
-    with pytest.raises(TfsageError, match="document frequencies"):
-        _layer(importance="idf")
+@pytest.mark.parametrize("importance", ["idf", "sqrt_idf"])
+def test_idf_without_idf_is_refused(importance):
+    with pytest.raises(TfsageError, match=f"{importance}.*document frequencies"):
+        _layer(importance=importance)

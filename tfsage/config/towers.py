@@ -24,11 +24,16 @@ TEXT_FIELDS = (
 
 
 class HashEmbeddingConfig(Section):
-    """Two-way hash embedding: v(token) = W1 E[h1] + W2 E[h2] (ItemSage §3.3)."""
+    """Two-way hash embedding: v(token) = W1 E[h1] + W2 E[h2] (ItemSage §3.3).
+
+    `importance`: how long the tokens' vectors are before training: as in the paper (`normal`), by idf, or by its square
+    root. Where queries and products share the embedding, a token that both have counts by the product of the two
+    lengths: by idf once with `sqrt_idf`, as in BM25.
+    """
 
     buckets: PositiveInt = 100_000
     dimension: PositiveInt = 256
-    importance: Literal["normal", "idf"] = "normal"
+    importance: Literal["normal", "idf", "sqrt_idf"] = "normal"
     bigram_scale: PositiveFloat = 1.0
     character_scale: PositiveFloat = 1.0
     seed: int = 17

@@ -20,9 +20,10 @@ class HashEmbedding(tf_keras.layers.Layer):
 
     Initially E ~ N(0, 1 / (2 dimension)), so that an importance of (1, 1) in absolute value makes a unit vector.
     W ~ N(0, 1) for `importance: normal`. For `importance: idf` the direction of W[token] is as random, and its norm is
-    sqrt(2) idf(token) / mean(idf), so that a token's vector is about as long as its idf. Either is then multiplied by
-    `bigram_scale` and `character_scale` for tokens of those kinds. Embeddings with the same vocabulary and config
-    start equal. Everything is float32, also under mixed precision: a sum of hundreds of tokens needs it.
+    sqrt(2) idf(token) / mean(idf), so that a token's vector is about as long as its idf; for `sqrt_idf` the same with
+    sqrt(idf). All are then multiplied by `bigram_scale` and `character_scale` for tokens of those kinds. Embeddings
+    with the same vocabulary and config start equal. Everything is float32, also under mixed precision: a sum of
+    hundreds of tokens needs it.
 
     Attributes:
         table: E, float32 [buckets, dimension].
@@ -42,17 +43,19 @@ class HashEmbedding(tf_keras.layers.Layer):
         Args:
             vocabulary_size: number of token ids.
             config: sizes, seed and how W starts.
-            idf: float [vocabulary_size], for `importance: idf`.
+            idf: float [vocabulary_size], for `importance: idf` and `sqrt_idf`.
             kind_sizes: how many ids are unigrams, bigrams and character n-grams, in this order; all unigrams if None.
 
         Raises:
-            TfsageError: fewer than 2 buckets, or `importance: idf` without idf.
+            TfsageError: fewer than 2 buckets, or `importance: idf` or `sqrt_idf` without idf.
         """
         super().__init__(name=name, dtype="float32")
         if config.buckets < 2:
             raise TfsageError("hash_embedding.buckets: two different buckets per token need at least 2 buckets, got 1")
-        if config.importance == "idf" and idf is None:
-            raise TfsageError("hash_embedding.importance: 'idf' needs the document frequencies of a vocabulary")
+        if config.importance != "normal" and idf is None:
+            raise TfsageError(
+                f"hash_embedding.importance: {config.importance!r} needs the document frequencies of a vocabulary"
+            )
         self.vocabulary_size = vocabulary_size
         self.config = config
         self.dimension = config.dimension
@@ -70,7 +73,7 @@ class HashEmbedding(tf_keras.layers.Layer):
     @classmethod
     def for_vocabulary(cls, vocabulary, config: HashEmbeddingConfig, name: str = "hash_embedding") -> "HashEmbedding":
         """The embedding of the token ids of a `tfsage.text.vocabulary.Vocabulary`."""
-        idf = vocabulary.idf() if config.importance == "idf" else None
+        idf = None if config.importance == "normal" else vocabulary.idf()
         return cls(vocabulary.size, config, idf=idf, kind_sizes=vocabulary.kind_sizes, name=name)
 
     def buckets_of(self, token_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -111,7 +114,9 @@ class HashEmbedding(tf_keras.layers.Layer):
 def _initial_importance(size: int, config: HashEmbeddingConfig, idf, kind_sizes) -> np.ndarray:
     """W at the start: float32 [size, 2]."""
     weights = np.random.default_rng(config.seed).standard_normal((size, 2), np.float32)
-    if config.importance == "idf":
-        weights *= (np.sqrt(2.0) * idf / np.mean(idf) / np.linalg.norm(weights, axis=1)).astype(np.float32)[:, None]
+    if config.importance != "normal":
+        lengths = idf if config.importance == "idf" else np.sqrt(idf)
+        scale = np.sqrt(2.0) * lengths / np.mean(lengths) / np.linalg.norm(weights, axis=1)
+        weights *= scale.astype(np.float32)[:, None]
     weights *= np.repeat(np.float32([1.0, config.bigram_scale, config.character_scale]), kind_sizes)[:, None]
     return weights
