@@ -29,17 +29,18 @@ def main(
     folder = Path("runs") / config.stem
     tables, data = folder / "tables", folder / "data"
     if not tables.exists():
-        _run(*TFSAGE, "import", name, "--source", source, "--out", tables)
+        run_command(*TFSAGE, "import", name, "--source", source, "--out", tables)
     if not data.exists():
-        _run(*TFSAGE, "prepare", "--tables", tables, "--config", config, "--out", data)
+        run_command(*TFSAGE, "prepare", "--tables", tables, "--config", config, "--out", data)
     runs = [folder / f"seed{seed}" for seed in range(1, seeds + 1)]
     for seed, run in enumerate(runs, 1):
-        _run(*TFSAGE, "train", "--data", data, "--config", config, "--run", run, "--seed", seed)
-        _run(*TFSAGE, "evaluate", "--run", run, "--split", split)
-    _run(sys.executable, "-m", "tfsage.evaluation.seeds", *runs, "--split", split)
+        run_command(*TFSAGE, "train", "--data", data, "--config", config, "--run", run, "--seed", seed)
+        run_command(*TFSAGE, "evaluate", "--run", run, "--split", split)
+    run_command(sys.executable, "-m", "tfsage.evaluation.seeds", *runs, "--split", split)
 
 
-def _run(*words) -> None:
+def run_command(*words) -> None:
+    """Runs a command to its end; where it fails, so does this one."""
     done = subprocess.run([str(word) for word in words])
     if done.returncode:
         raise typer.Exit(done.returncode)
