@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -73,6 +74,10 @@ def test_enrichment_ends_where_the_test_begins(tmp_path):
     write_shop(tmp_path / "shop", products=200)
     plain = pq.read_table(tmp_path / "shop" / "pins.parquet")
     assert plain["pin_id"].to_pylist() == pins["pin_id"].to_pylist()
+    clear, faint = (np.stack(table["embedding"].to_numpy()) for table in (plain, pins))
+    np.testing.assert_allclose(np.linalg.norm(faint, axis=1), 1, atol=1e-5)
+    # Noise of length 2 at a right angle leaves 1 / √5 of what was there.
+    assert (clear * faint).sum(axis=1).mean() == pytest.approx(5**-0.5, abs=0.02)
 
 
 def test_captions_from_beginning_to_end(tmp_path, monkeypatch):

@@ -4,6 +4,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ibis import _
 
 from tfsage.config import Config, load_config
@@ -28,9 +31,16 @@ from tfsage.experiments.shrunk import shrunk
 
 _SHOPS = {
     Size.SMOKE: {"products": 200},
-    Size.DEFAULT: {"products": 5_000, "queries": 6_000, "pins": 8_000},
-    Size.FULL: {"products": 200_000, "queries": 100_000, "pins": 300_000, "engagements": 12_000_000},
+    Size.DEFAULT: {"products": 5_000, "queries": 6_000, "pins": 8_000, "seed": 2},
+    Size.FULL: {"products": 200_000, "queries": 100_000, "pins": 300_000, "engagements": 12_000_000, "seed": 2},
 }
+"""Sizes, steps and `_FAINTNESS` were chosen on the shop of seed 1; what is reported is another shop."""
+_FAINTNESS = 2.0
+"""How long the noise is that tables 3 and 4 add to the embeddings of pins, which have length 1.
+
+The synthetic shop's own tell nearly all that a text could: with them the true similarity finds .48 of the pairs at 10,
+and .53 with everything known of a pin; with this noise .29.
+"""
 _NATIVE = ("title", "description")
 
 
@@ -124,10 +134,23 @@ def _enriched(config: Config):
         with TemporaryDirectory(dir=out.parent) as scratch:
             shop, boards = Path(scratch) / "shop", Path(scratch) / "boards"
             write_shop(shop, **sizes)
+            _make_pins_faint(shop / "pins.parquet")
             enrich_boards(shop, boards, prepare=config.prepare)
             enrich_queries(boards, out, prepare=config.prepare)
 
     return write
+
+
+def _make_pins_faint(path: Path) -> None:
+    """Adds noise to the embeddings of the pins of a shop, so that they leave something for texts to tell."""
+    pins, rng = pq.read_table(path), np.random.default_rng(1)
+    kind = pins.schema.field("embedding").type
+    clear = pins["embedding"].combine_chunks().flatten().to_numpy().reshape(len(pins), kind.list_size)
+    noise = rng.standard_normal(clear.shape, np.float32) * np.float32(_FAINTNESS / np.sqrt(kind.list_size))
+    faint = clear + noise
+    faint /= np.linalg.norm(faint, axis=1, keepdims=True)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(faint.ravel()), kind.list_size).cast(kind)
+    pq.write_table(pins.set_column(pins.schema.get_field_index("embedding"), "embedding", column), path)
 
 
 def _judged_without_text(config: Config):
@@ -137,6 +160,7 @@ def _judged_without_text(config: Config):
         with staged_folder(out, "products.parquet") as folder:
             with TemporaryDirectory(dir=folder) as scratch:
                 write_shop(Path(scratch) / "shop", **sizes)
+                _make_pins_faint(Path(scratch) / "shop" / "pins.parquet")
                 for path in (Path(scratch) / "shop").iterdir():
                     path.rename(folder / path.name)
             connection = ibis.duckdb.connect()
