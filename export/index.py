@@ -21,7 +21,8 @@ def main(run: RunFolder = None, bundle: BundleFolder = None) -> None:
     opened = None if run is None else Run.open(run)
     settings = ExportConfig() if opened is None else opened.config.export
     summary = tune_index(Bundle.open(folder), opened, settings.recall_target).manifest.index
-    done(f"{summary.kind} index, recall@{summary.k} {summary.recall:.3f} on {summary.tuned_on}, in {folder / 'index'}")
+    found = f"recall@{summary.k} {summary.recall:.3f} on {summary.tuned_on} that did not tune it"
+    done(f"{summary.kind} index, {found}, in {folder / 'index'}")
 
 
 if __name__ == "__main__":

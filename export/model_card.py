@@ -48,7 +48,7 @@ def model_card(bundle: Bundle, metrics: dict | None, serving: dict | None = None
         "",
         f"- {index.kind}, {', '.join(f'{k} {v}' for k, v in index.effort.items() if v) or 'exact'}",
         f"- recall@{index.k} against exact search: {index.recall:.3f} (target {index.target:.3f}), "
-        f"measured with {index.tuned_on}",
+        f"measured with {index.tuned_on} that did not tune it",
         "",
         "## Use",
         "",

@@ -37,7 +37,9 @@ def main(
     from tfsage.training.run import Run
 
     opened, made = Run.open(run), Bundle.open(folder)
-    queries = held_out_queries(opened, made) or perturbed_products(read_embeddings(made)[0])
+    queries = held_out_queries(opened, made)
+    if not queries.tuning:
+        queries = perturbed_products(read_embeddings(made)[0])
     recall = save_retriever(made, queries, opened.config.export.recall_target, k, out, leaves)
     done(f"retriever with recall@{k} {recall:.3f} against exact search in {out}")
 

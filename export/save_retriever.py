@@ -10,6 +10,7 @@ import tensorflow_recommenders as tfrs
 
 from export.saved_model import EMBEDDING
 from export.tune_index import read_embeddings
+from export.tuning_queries import Halves
 from tfsage.bundle import Bundle
 from tfsage.console import console
 from tfsage.data.staging import staged_folder
@@ -46,7 +47,7 @@ class Retriever(tf.Module):
 
 
 def save_retriever(
-    bundle: Bundle, queries: dict[str, np.ndarray], recall_target: float, k: int, out: Path, leaves: int | None = None
+    bundle: Bundle, queries: Halves, recall_target: float, k: int, out: Path, leaves: int | None = None
 ) -> float:
     """Builds the index, with as many leaves searched as the target asks for, and writes OUT/1.
 
@@ -55,14 +56,14 @@ def save_retriever(
 
     Args:
         bundle: with its query tower and its embeddings.
-        queries: kind of query → float32 [q, dimension], to measure recall@k with.
+        queries: those that choose how many leaves are searched, and those that measure recall@k then.
         recall_target: the recall@k that every kind shall reach.
         k: products per query.
         out: the folder, as a model server takes it: versions below.
         leaves: of the tree; the square root of the number of products by default.
 
     Returns:
-        the recall@k of the kind that recalls least.
+        the measured recall@k of the kind that recalls least.
 
     Raises:
         TfsageError: ScaNN's operations cannot be loaded, the bundle has no query tower or no embeddings, or they are
@@ -83,11 +84,9 @@ def save_retriever(
     ids = tf.constant(np.array([str(name).encode() for name in id_map["product_id"].to_pylist()], object))
     leaves = min(leaves or math.isqrt(len(vectors)), len(vectors))
     searched, k = max(1, leaves // 10), min(k, len(vectors))
-    exact = BruteForceIndex(vectors)
-    wanted = {kind: exact.search(own, k).rows for kind, own in queries.items()}
     while True:
         index = build_layer(vectors, ids, k, leaves, searched)
-        recall = min(_recall(index, own, ids.numpy()[wanted[kind]]) for kind, own in queries.items())
+        recall = _recall(index, queries.tuning, vectors, ids, k)
         console.print(f"{searched} of {leaves} leaves searched: recall@{k} {recall:.3f}")
         if recall >= recall_target or searched == leaves:
             break
@@ -96,7 +95,7 @@ def save_retriever(
         retriever = Retriever(bundle.query_tower, index)
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(retriever, str(folder / "1"), {"serving_default": retriever.retrieve}, options)
-    return recall
+    return _recall(index, queries.measuring, vectors, ids, k)
 
 
 def build_layer(
@@ -112,7 +111,10 @@ def build_layer(
     return layer.index(tf.constant(vectors), ids)
 
 
-def _recall(index: tfrs.layers.factorized_top_k.ScaNN, queries: np.ndarray, wanted: np.ndarray) -> float:
-    """The share of the exact answers, bytes [queries, k], that the layer finds."""
-    found = index(tf.constant(queries))[1].numpy()
-    return float(np.mean([len(np.intersect1d(ours, own)) / len(own) for ours, own in zip(found, wanted, strict=True)]))
+def _recall(index, queries: dict[str, np.ndarray], vectors: np.ndarray, ids: tf.Tensor, k: int) -> float:
+    """The share of the exact answers that the layer finds, for the kind of query that finds least."""
+    exact, names, recalls = BruteForceIndex(vectors), ids.numpy(), []
+    for own in queries.values():
+        wanted, found = names[exact.search(own, k).rows], index(tf.constant(own))[1].numpy()
+        recalls.append(np.mean([len(np.intersect1d(*pair)) / k for pair in zip(found, wanted, strict=True)]))
+    return float(min(recalls))

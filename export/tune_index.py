@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from export.embed_catalog import vectors_of
-from export.tuning_queries import held_out_queries, perturbed_products
+from export.tuning_queries import Halves, held_out_queries, perturbed_products
 from tfsage.bundle import Bundle, IndexSummary
 from tfsage.console import console
 from tfsage.errors import TfsageError
@@ -18,7 +18,8 @@ def tune_index(bundle: Bundle, run: Run | None, recall_target: float) -> Bundle:
 
     Args:
         bundle: with its embeddings.
-        run: whose dev queries tune the index; without one, or where it has none, perturbed product vectors do.
+        run: half of whose dev queries tune the index, and the others measure its recall; without one, or where it has
+            none, perturbed product vectors do.
         recall_target: recall@10 against exact search that every kind of query shall reach.
 
     Raises:
@@ -29,13 +30,19 @@ def tune_index(bundle: Bundle, run: Run | None, recall_target: float) -> Bundle:
         raise TfsageError(f"{bundle.folder}: the catalog is not embedded yet; run python -m export.catalog first")
     bundle.check_embeddings()
     vectors, id_map = read_embeddings(bundle)
-    queries = {} if run is None else held_out_queries(run, bundle)
-    tuned_on = "held-out dev queries" if queries else "perturbed product vectors"
-    if not queries:
+    queries = Halves({}, {}) if run is None else held_out_queries(run, bundle)
+    tuned_on = "held-out dev queries" if queries.tuning else "perturbed product vectors"
+    if not queries.tuning:
         console.print("No held-out queries: tuning on perturbed product vectors, which are easier than real queries")
         queries = perturbed_products(vectors)
     report = build_index(
-        vectors, bundle.index, recall_target, queries, space_id=bundle.manifest.space_id, id_map=id_map
+        vectors,
+        bundle.index,
+        recall_target,
+        queries.tuning,
+        queries.measuring,
+        space_id=bundle.manifest.space_id,
+        id_map=id_map,
     )
     bundle = bundle.update(changed=("index",), index=IndexSummary.of(report, tuned_on))
     if report.recall < recall_target:

@@ -52,7 +52,8 @@ class ProductCanaries(Section):
 
 
 class IndexSummary(Section):
-    """What of the index's own report the manifest repeats. tuned_on: which queries its recall was measured with."""
+    """What of the index's own report the manifest repeats. tuned_on: what the queries are of which half tuned it and
+    gave the curve, and the others its recall."""
 
     kind: str
     k: PositiveInt

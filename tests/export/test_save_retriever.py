@@ -1,6 +1,8 @@
 """The retriever's answers are those of exact search, in a process that knows nothing of the project."""
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ import tensorflow as tf
 from export.save_retriever import Retriever, build_layer, save_retriever
 from export.saved_model import Signature
 from export.tune_index import read_embeddings
+from export.tuning_queries import Halves
 from tests.conftest import command
 from tests.export import fakes
 from tfsage.errors import TfsageError
@@ -54,13 +57,27 @@ def test_at_full_effort_a_fresh_process_answers_as_exact_search_does(made_bundle
 
 def test_the_leaves_searched_follow_from_the_target(made_bundle, tmp_path):
     vectors, _ = read_embeddings(made_bundle)
-    queries = {"perturbed": vectors[:40]}
-    assert save_retriever(made_bundle, queries, 0.95, 10, tmp_path / "retriever", leaves=10) >= 0.95
+    queries = Halves({"products": vectors[:40]}, {"products": vectors[40:80]})
+    assert save_retriever(made_bundle, queries, 0.95, 10, tmp_path / "retriever", leaves=10) >= 0.9
     serve = tf.saved_model.load(str(tmp_path / "retriever" / "1")).signatures["serving_default"]
     found = serve(query=tf.constant(QUERIES))
     assert found["ids"].shape == (5, 10) and found["ids"].dtype == tf.string
     assert serve.structured_input_signature[1]["query"].shape.as_list() == [None]
     assert serve(query=tf.constant([], tf.string))["ids"].shape == (0, 10)
+
+
+def test_recall_is_that_of_queries_which_did_not_choose_the_leaves(made_bundle, tmp_path, monkeypatch, capsys):
+    """Products lie in the leaf that is searched first; random directions, far from all, need many."""
+    monkeypatch.setattr(tf.saved_model, "save", lambda _, folder, *more: tf.io.gfile.makedirs(folder))
+    monkeypatch.setattr("export.save_retriever.staged_folder", lambda out, *_: contextlib.nullcontext(out))
+    vectors, _ = read_embeddings(made_bundle)
+    far = np.random.default_rng(1).normal(size=(200, vectors.shape[1])).astype(np.float32)
+    far /= np.linalg.norm(far, axis=1, keepdims=True)
+    halves = Halves({"products": vectors[:40]}, {"products": far})
+    measured = save_retriever(made_bundle, halves, 0.3, 10, tmp_path / "retriever", leaves=20)
+    tuned = float(re.findall(r"recall@10 (\S+)", capsys.readouterr().err)[-1])
+    assert tuned >= 0.3
+    assert measured < tuned - 0.02
 
 
 def test_where_too_few_are_found_the_ids_are_empty(made_bundle):
@@ -78,10 +95,10 @@ def test_where_too_few_are_found_the_ids_are_empty(made_bundle):
 
 def test_what_it_needs(made_towers, tmp_path):
     with pytest.raises(TfsageError, match="no embeddings; run python -m export.catalog first"):
-        save_retriever(made_towers, {}, 0.9, 10, tmp_path / "out")
+        save_retriever(made_towers, Halves({}, {}), 0.9, 10, tmp_path / "out")
     alone = fakes.write_towers(tmp_path / "bundle").update(query_tower=False)
     with pytest.raises(TfsageError, match="there is no query tower"):
-        save_retriever(alone, {}, 0.9, 10, tmp_path / "out")
+        save_retriever(alone, Halves({}, {}), 0.9, 10, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -33,7 +33,7 @@ class Data:
         return Pairs(np.array(rows, np.int64), np.zeros(len(rows), np.int64), None, None)
 
     def queries(self, query_type):
-        return SimpleNamespace(texts=Strings(TEXTS))
+        return SimpleNamespace(texts=Strings(TEXTS), ids=Strings(f"q{row}" for row in range(len(TEXTS))))
 
 
 def task(**fields):
@@ -65,10 +65,46 @@ def embedded(towers, tmp_path):
 
 
 def test_held_out_queries_go_through_the_exported_tower(embedded, run):
-    queries = tuning_queries.held_out_queries(run, embedded)
-    assert list(queries) == ["query through text"]
-    wanted = query_tower().embed({"query": [TEXTS[1], TEXTS[4]]})
-    np.testing.assert_allclose(queries["query through text"], wanted, atol=1e-5)
+    halves = tuning_queries.held_out_queries(run, embedded)
+    assert [list(half) for half in halves] == [["query through text"]] * 2
+    parts = [half["query through text"] for half in halves]
+    assert [len(part) for part in parts] == [1, 1]
+    wanted = query_tower().embed({"query": [TEXTS[1], TEXTS[4]]}).numpy()
+    found = np.concatenate(parts)
+    np.testing.assert_allclose(found[np.argsort(found[:, 0])], wanted[np.argsort(wanted[:, 0])], atol=1e-5)
+
+
+def test_half_of_the_queries_are_held_back_by_a_hash_of_their_ids():
+    vectors, ids = np.arange(101, dtype=np.float32)[:, None], [f"q{row}" for row in range(101)]
+
+    def halves(order) -> tuple[set, set]:
+        made = tuning_queries.Halves({}, {})
+        tuning_queries._add(made, "kind", vectors[order], [ids[row] for row in order])
+        return tuple({int(value) for value in half["kind"][:, 0]} for half in made)
+
+    tuning, measuring = halves(np.arange(101))
+    assert (len(tuning), len(measuring)) == (51, 50)
+    assert not tuning & measuring
+    # Not by their order, which is that of the table: neither its first half nor every other one.
+    assert 15 < sum(row < 50 for row in tuning) < 35
+    assert 15 < sum(row % 2 == 0 for row in tuning) < 40
+    assert halves(np.random.default_rng(0).permutation(101)) == (tuning, measuring)
+    assert halves([5]) == ({5}, {5})
+
+
+def test_the_manifest_has_the_recall_of_the_half_that_did_not_tune(embedded, run, monkeypatch):
+    given = {}
+
+    def build(vectors, folder, target, tuning, measuring, **named):
+        given.update(tuning=tuning, measuring=measuring)
+        return real(vectors, folder, target, tuning, measuring, **named)
+
+    real = module.build_index
+    monkeypatch.setattr(module, "build_index", build)
+    tune_index(embedded, run, 0.9)
+    expected = tuning_queries.held_out_queries(run, embedded)
+    for half, wanted in zip(("tuning", "measuring"), expected, strict=True):
+        np.testing.assert_array_equal(given[half]["query through text"], wanted["query through text"])
 
 
 def test_the_index_is_in_the_manifest(embedded, run):
@@ -89,9 +125,11 @@ def test_without_held_out_queries_products_are_perturbed_and_it_says_so(embedded
     assert bundle.manifest.index.tuned_on == "perturbed product vectors"
     assert "perturbed product vectors" in capsys.readouterr().err
     vectors, _ = read_embeddings(bundle)
-    moved = tuning_queries.perturbed_products(vectors)["perturbed products"]
+    halves = tuning_queries.perturbed_products(vectors)
+    assert [len(half["perturbed products"]) for half in halves] == [40, 40]
+    moved = np.concatenate([half["perturbed products"] for half in halves])
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-5)
-    assert 0.7 < np.einsum("nd,nd->n", moved, vectors).mean() < 0.97
+    assert 0.7 < (moved @ vectors.T).max(axis=1).mean() < 0.97
 
 
 def test_a_recall_below_the_target_is_an_error_that_the_manifest_keeps(embedded, monkeypatch):

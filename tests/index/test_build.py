@@ -165,8 +165,25 @@ def test_every_kind_of_query_must_reach_the_target(tmp_path):
     assert report.recall == min(report.recalls.values()) >= 0.95
 
 
+def test_recall_is_that_of_queries_which_did_not_tune(tmp_path):
+    """Vectors near products are found in few leaves; random directions, far from all, need many."""
+    hard = np.random.default_rng(5).normal(size=(100, 32)).astype(np.float32)
+    hard /= np.linalg.norm(hard, axis=1, keepdims=True)
+    report = build_index(VECTORS, tmp_path / "index", 0.95, {"query": QUERIES}, {"query": hard}, kind="scann_tree")
+    assert report.recall == pytest.approx(exact_recall(load_index(tmp_path / "index"), hard, 10), abs=2e-3)
+    assert report.recall < 0.9
+    assert report.queries == {"query": 100}
+    (used,) = [point for point in report.curve if point.effort == report.effort]
+    assert used.assured >= 0.95
+
+
+def test_kinds_that_only_tune_are_refused(tmp_path):
+    with pytest.raises(TfsageError, match="both times of the same kinds"):
+        build_index(VECTORS, tmp_path / "index", 0.95, {"query": QUERIES}, {"pin": QUERIES})
+
+
 def test_tuning_needs_queries(tmp_path):
-    with pytest.raises(TfsageError, match="cannot be tuned without queries"):
+    with pytest.raises(TfsageError, match="cannot be tuned and measured without queries"):
         build_index(VECTORS, tmp_path / "index", 0.95, {"query": VECTORS[:0]})
 
 

@@ -32,11 +32,13 @@ def spec(leaves):
     return IndexSpec(kind="scann_tree", leaves=leaves, reorder_dtype="bfloat16")
 
 
-def test_takes_the_least_leaves_that_reach_the_target():
+def test_takes_the_least_leaves_that_reach_the_target_with_something_left_for_chance():
     index = Fading(lambda effort: min(1.0, effort.leaves / 100))
     taken, curve = tune(index, spec(400), RecallMeter(VECTORS, QUERIES, 10), target=0.9)
-    assert taken.recall >= 0.9
-    assert 85 <= taken.effort.leaves <= 95
+    # At a recall of .9, three standard errors of the mean of 200 queries with 10 hits each.
+    assert 0.9 + 3 * np.sqrt(0.9 * 0.1 / 2000) - 0.006 <= taken.recall <= 0.96
+    assert taken.recall - 0.03 <= taken.assured <= taken.recall - 0.01
+    assert 88 <= taken.effort.leaves <= 98
     assert [point.effort.leaves for point in curve] == sorted(point.effort.leaves for point in curve)
     assert len(curve) <= 20
 

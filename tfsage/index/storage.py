@@ -24,8 +24,8 @@ _REMEDY = "build the index anew: python -m export.index"
 class IndexReport(BaseModel):
     """What was built and how well it recalls; stored as index.json.
 
-    recall: measured recall@k at `effort`, the lowest over the kinds of query in `recalls`, whose numbers are in
-    `queries`. curve: every setting that was measured.
+    recall: recall@k at `effort`, measured with queries that did not tune it, the lowest over the kinds of query in
+    `recalls`, whose numbers are in `queries`. curve: every setting, measured with the queries that tuned it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
