@@ -37,6 +37,7 @@ bench-torch: install
 # Against sentence-transformers, in .venv-sbert.
 bench-sbert: install
 	@$(BIN)/python -m benchmarks.query_training
+	@$(BIN)/python -m benchmarks.query_encoding
 
 lint: install
 	@$(BIN)/ruff check .

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from benchmarks import enrichment, exact_ranks, query_training, serving_latency
+from benchmarks import enrichment, exact_ranks, query_encoding, query_training, serving_latency
 from benchmarks.straight import same_weights, straight_loss, straight_twin
 from benchmarks.train_step import (
     TOLERANCE,
@@ -110,6 +110,55 @@ def test_query_training_is_the_same_in_sentence_transformers(capsys):
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["name"], result["rounds"]) == ("query_training", 2)
     assert result["ratio"] > 0
+
+
+def test_query_encoding_needs_the_same_vectors_in_sentence_transformers(capsys):
+    if not (query_training.ENVIRONMENT / ".installed").exists():
+        print("\n.venv-sbert is missing (make bench-sbert makes it): query_encoding is not compared")
+        return
+    query_encoding.main(smoke=True)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["name"], result["rounds"]) == ("query_encoding", 2)
+    assert min(result["ratio"], result["batches"]) > 0
+
+
+class Encoder:
+    """Both sides of query_encoding: encodes to the lengths of the texts, and remembers what it was given."""
+
+    def __init__(self):
+        self.batches = []
+
+    def embed(self, texts):
+        self.batches.append(texts)
+        return np.array([[len(text)] for text in texts], np.float32)
+
+    def ask(self, line):
+        request = json.loads(line)
+        if "texts" in request:
+            return {"vectors": self.embed(request["texts"]).tolist()}
+        self.batches += request["batches"]
+        return {"seconds": [float(len(self.batches))] * len(request["batches"])}
+
+
+def test_query_encoding_asks_both_sides_the_same_and_leaves_the_first_round_out():
+    ours, theirs = Encoder(), Encoder()
+    seconds = query_encoding.measure(ours, theirs, ["a", "bb", "ccc", "dd", "e"], size=2, rounds=2, calls=3)
+    assert ours.batches == theirs.batches == [["a", "bb"], ["ccc", "dd"]] * 4 + [["a", "bb"]]
+    assert seconds["sentence-transformers"] == [6.0] * 3 + [9.0] * 3
+    assert len(seconds["tfsage"]) == 6
+
+
+def test_query_encoding_ends_when_the_vectors_differ(monkeypatch):
+    query_encoding.check_same(Encoder(), Encoder(), ["a", "bb"])
+    other = Encoder()
+    monkeypatch.setattr(other, "embed", lambda texts: np.array([[len(text) + 1e-3] for text in texts], np.float32))
+    with pytest.raises(SystemExit, match="the vectors differ by 0.001"):
+        query_encoding.check_same(other, Encoder(), ["a", "bb"])
+
+
+def test_query_encoding_reads_a_file_of_queries(tmp_path):
+    (tmp_path / "queries.txt").write_text("red chair\n\nblue lamp\nred chair\ncaf\u00e9 table\n")
+    assert sorted(query_encoding.query_texts(tmp_path / "queries.txt", tmp_path, 0)) == ["blue lamp", "red chair"]
 
 
 def test_exact_ranks_ends_with_one_json_object(capsys):
