@@ -12,7 +12,6 @@ that were answered.
 
 import http.client
 import json
-import socket
 import sys
 import tempfile
 import threading
@@ -53,13 +52,14 @@ def main(
         root = Path(scratch) / "bundles"
         bundles = [publish_bundle(root, Path(scratch), products, seed) for seed in (1, 2)]
         names, queries = [bundle.folder.name for bundle, _ in bundles], bundles[0][1]
-        ports = [_free_port() for _ in names]
-        commands = [
-            [*_WORKER, "model", str(root / name), "--port", str(port)] for name, port in zip(names, ports, strict=True)
-        ]
-        addresses = [word for port in ports for word in ("--address", f"127.0.0.1:{port}")]
-        models = [_started(command) for command in commands]
+        commands = [[*_WORKER, "model", str(root / name)] for name in names]
+        models = [Worker(command) for command in commands]
         try:
+            listening = [model.ask("address")["address"] for model in models]
+            # A server that is started again has to be found where it was.
+            for command, address in zip(commands, listening, strict=True):
+                command += ["--port", address.rpartition(":")[2]]
+            addresses = [word for address in listening for word in ("--address", address)]
             with Worker([*_WORKER, "service", str(root), *addresses, "--cache-size", "1000"]) as service:
                 url = service.ask("address")["address"]
                 away, memory, stop = [], [], threading.Event()
@@ -145,20 +145,9 @@ def _restart(models: list[Worker], commands: list[list[str]], number: int) -> tu
     """Stops a model server and starts it again; when it was away, until a second after it answers."""
     start = time.monotonic()
     models[number].__exit__()
-    models[number] = _started(commands[number])
+    models[number] = Worker(commands[number])
+    models[number].ask("address")
     return start, time.monotonic() + 1.0
-
-
-def _started(command: list[str]) -> Worker:
-    worker = Worker(command)
-    worker.ask("address")
-    return worker
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from benchmarks import published, query_cache, retrieval, soak
 
 @pytest.fixture(scope="module", autouse=True)
 def one_shop(tmp_path_factory):
-    """The synthetic shop and its vocabulary are made once for all of them."""
-    scratch, make = tmp_path_factory.mktemp("shop"), published.query_tower
+    """The synthetic shop and its vocabulary are made once for all of them, indexes without a process of their own."""
+    scratch, make, index = tmp_path_factory.mktemp("shop"), published.query_tower, published.build_index
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(published, "query_tower", functools.cache(lambda _, seed: make(scratch, seed)))
+        patch.setattr(published, "build_index", functools.partial(index, kind="numpy"))
         yield
 
 
