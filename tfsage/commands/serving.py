@@ -148,6 +148,10 @@ def service(
         Path | None, typer.Option("--pins", help="Parquet file of pins in the space: pin_id, embedding.")
     ] = None,
     hybrid: Annotated[bool, typer.Option("--hybrid", help="Offer fusion with BM25 over the products' text.")] = False,
+    withdrawn: Annotated[
+        Path | None,
+        typer.Option("--withdrawn", help="Text file of products not to answer any more, one id a line; may change."),
+    ] = None,
     compare: Annotated[
         Path | None, typer.Option("--compare", help="Folder of another bundle, to be put beside the published one.")
     ] = None,
@@ -160,7 +164,7 @@ def service(
     from tfsage.retrieval.loaded import Settings
     from tfsage.retrieval.server import run_service
 
-    settings = Settings(tuple(address or ()), redis, cache_size, products, data, images, pins, hybrid)
+    settings = Settings(tuple(address or ()), redis, cache_size, products, data, images, pins, hybrid, withdrawn)
     run_service(root, settings, compare=compare, host=host, port=port)
 
 

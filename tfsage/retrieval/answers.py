@@ -167,6 +167,9 @@ def _scope(loaded: Loaded, request: Request, left_out: Sequence[int] = ()) -> Sc
         for name, wanted in request.filters.items()
     }
     allowed = loaded.catalog.attributes.allowed(filters) if filters else None
+    if loaded.withdrawn is not None:
+        left = loaded.withdrawn.left()
+        allowed = left if allowed is None else allowed & left
     return Scope(allowed, np.array([*unwanted, *left_out], np.int64), shown)
 
 

@@ -14,6 +14,7 @@ from tfsage.retrieval.catalog import Catalog, Images, Pins
 from tfsage.retrieval.explain import Explainer, training_queries
 from tfsage.retrieval.hybrid import Hybrid
 from tfsage.retrieval.searcher import Searcher
+from tfsage.retrieval.withdrawn import Withdrawn
 from tfsage.serving.cache import MemoryCache
 from tfsage.serving.cache_redis import RedisCache
 from tfsage.serving.client_metrics import ClientMetrics
@@ -34,6 +35,7 @@ class Settings:
         images: a Parquet file of pictures.
         pins: a Parquet file of pins' vectors.
         hybrid: whether hybrid search is offered; BM25 is built over all products when a bundle is loaded.
+        withdrawn: a text file of products that are not answered any more, see `Withdrawn`.
     """
 
     addresses: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class Settings:
     images: Path | None = None
     pins: Path | None = None
     hybrid: bool = False
+    withdrawn: Path | None = None
 
 
 class Loaded:
@@ -72,6 +75,7 @@ class Loaded:
             products = settings.products or (None if data is None else data.folder / "products.parquet")
             self.catalog = Catalog(self.searcher.index.id_map, products)
             self.images = None if settings.images is None else Images(settings.images)
+            self.withdrawn = None if settings.withdrawn is None else Withdrawn(settings.withdrawn, self.catalog)
             self.pins = None if settings.pins is None else Pins(settings.pins, bundle)
             self.hybrid = Hybrid(self.searcher, self.catalog.texts()) if settings.hybrid else None
             self.explainer = None
