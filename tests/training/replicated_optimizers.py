@@ -62,7 +62,10 @@ def shares(step: int, replicas: int) -> list[dict[str, np.ndarray]]:
 
 
 def run(strategy: tf.distribute.Strategy, table: type, rest: type, clip_norm: float | None) -> dict[str, np.ndarray]:
-    """The weights after all steps. Raises if a replica has others, or if anything is as long as the table."""
+    """The weights after all steps.
+
+    Raises if a replica has others, if anything is as long as the table, or if replicas merge their slices repeatedly.
+    """
     generator = np.random.default_rng(9)
     start = {"matrix": generator.normal(size=(3, 2)), "bias": generator.normal(size=(2,)), "scalar": np.array(0.5)}
     start = {"table": generator.normal(size=(ROWS, WIDTH)), **start}
@@ -90,8 +93,13 @@ def run(strategy: tf.distribute.Strategy, table: type, rest: type, clip_norm: fl
         warnings.filterwarnings("error", message=".*IndexedSlices.*")
         for number in range(STEPS):
             step(*arguments(number))
-        found = results_as_long_as(step.get_concrete_function(*arguments(0)), ROWS)
+        graph = step.get_concrete_function(*arguments(0))
+        found = results_as_long_as(graph, ROWS)
         assert not found, found
+    # Each replica looks for its own duplicates; those of all replicas together are found once, not on each of them.
+    searches = [operation for operation in graph.graph.get_operations() if operation.type == "Unique"]
+    replicas = strategy.num_replicas_in_sync
+    assert len(searches) == replicas + (replicas > 1), searches
     for variable in variables.values():
         copies = [copy.numpy() for copy in strategy.experimental_local_results(variable)]
         assert len(copies) == strategy.num_replicas_in_sync

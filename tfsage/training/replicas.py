@@ -1,6 +1,11 @@
 """What replicas tell each other; every function is the identity where there is one replica alone."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import tensorflow as tf
+
+Result = TypeVar("Result")
 
 
 def gather(tensor: tf.Tensor) -> tf.Tensor:
@@ -29,6 +34,22 @@ def first_row(rows: tf.Tensor) -> tf.Tensor:
         return tf.constant(0)
     counts = gather(tf.reshape(rows, [1]))
     return tf.reduce_sum(counts[: context.replica_id_in_sync_group])
+
+
+def once(function: Callable[..., Result], *tensors: tf.Tensor) -> Result:
+    """function(*tensors), where the tensors are equal on all replicas: the first of each worker computes it for all.
+
+    The result is handed over, not copied, between replicas that share their memory.
+    """
+    context = _context()
+    if context is None:
+        return function(*tensors)
+
+    def on_first(strategy, *copies):
+        with tf.device(strategy.extended.worker_devices[0]):
+            return function(*(strategy.experimental_local_results(copy)[0] for copy in copies))
+
+    return context.merge_call(on_first, args=tensors)
 
 
 @tf.custom_gradient

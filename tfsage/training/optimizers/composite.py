@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfsage.training.gradients import clip_by_global_norm, sum_duplicates
+from tfsage.training import replicas
+from tfsage.training.gradients import DistinctSlices, clip_by_global_norm, sum_duplicates
 
 Group = tuple[tf_keras.optimizers.Optimizer | None, Callable[[tf.Variable], bool]]
 
@@ -16,7 +17,7 @@ class CompositeOptimizer(tf_keras.optimizers.Optimizer):
     The schedules of all groups follow the steps of the whole, also through phases in which a group has no gradient.
     The gradients of all groups are clipped together. Under a strategy the gradients of all replicas are added up
     before that, so that the norm is the one that a single device would see. Sparse gradients stay sparse all the way:
-    each replica sums its repeated rows, slices travel, and rows that several replicas touched are summed again.
+    each replica sums its repeated rows, slices travel, and rows that several replicas touched are summed again, once.
 
         optimizer = CompositeOptimizer(
             [
@@ -77,7 +78,7 @@ class CompositeOptimizer(tf_keras.optimizers.Optimizer):
         ]
         if not skip_gradients_aggregation:
             pairs = self.aggregate_gradients(pairs)
-        gradients = [sum_duplicates(gradient) for gradient, _ in pairs]
+        gradients = [_sum_of_replicas(gradient) for gradient, _ in pairs]
         if self._clip_norm is not None and gradients:
             gradients = clip_by_global_norm(gradients, self._clip_norm)
         for optimizer in self.optimizers:
@@ -93,6 +94,17 @@ class CompositeOptimizer(tf_keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable):
         self._optimizer_of(variable).update_step(gradient, variable)
+
+
+def _sum_of_replicas(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | DistinctSlices:
+    """Adds up the slices of a row that came from several replicas; what is dense has been added up."""
+    if not isinstance(gradient, tf.IndexedSlices) or isinstance(gradient, DistinctSlices):
+        return gradient
+
+    def merged(values: tf.Tensor, rows: tf.Tensor) -> DistinctSlices:
+        return sum_duplicates(tf.IndexedSlices(values, rows, gradient.dense_shape))
+
+    return replicas.once(merged, gradient.values, gradient.indices)
 
 
 def _first(variable: tf.Variable, groups: Sequence[Group]) -> tf_keras.optimizers.Optimizer | None:
