@@ -26,7 +26,7 @@ from tfsage.training.feature_dropout import drop_entries, drop_tokens
 from tfsage.training.optimizers import build_optimizer
 from tfsage.training.pool import CandidatePool
 from tfsage.training.step import gradients_of
-from tfsage.training.throughput import CLOCKS, time_after
+from tfsage.training.throughput import CLOCKS, timed
 
 
 class EmbeddingModel(tfrs.Model):
@@ -128,7 +128,7 @@ class EmbeddingModel(tfrs.Model):
         seed_dropout(self._dropout_generators, self.config.training.seed, self.optimizer.iterations)
         embed, features = self._embed(batch, training=True)
         variables = self.trainable_variables
-        ready = time_after(features)
+        features, ready = timed(features)
         loss, losses, gradients = gradients_of(
             embed,
             features,
@@ -139,7 +139,8 @@ class EmbeddingModel(tfrs.Model):
             # Then the gradient of an embedding is that of one pair, not of the mean over all of them.
             scale=self.config.training.batch_size if self.config.training.precision == "mixed_float16" else 1.0,
         )
-        forward, backward = time_after(loss), time_after([part for part in gradients if part is not None])
+        loss, forward = timed(loss)
+        gradients, backward = timed(gradients)
         finite = tf.math.is_finite(loss) & tf.math.is_finite(tf.linalg.global_norm(gradients))
         unsound = replicas.total(1.0 - tf.cast(finite, tf.float32))
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
+import tensorflow as tf
 
 from tfsage.training import throughput
-from tfsage.training.throughput import Throughput
+from tfsage.training.throughput import Throughput, timed
 
 
 @pytest.fixture
@@ -34,3 +37,23 @@ def test_time_is_told_part_by_part_without_the_first_step_and_what_lies_between(
     assert callback.of_epoch()["pairs_per_second"] == pytest.approx(25)
     assert callback.of_run()["seconds_input"] == pytest.approx(5 / 3)
     assert "input 15%" in callback.describe() and "a step" in callback.describe()
+
+
+def test_a_clock_is_read_before_what_it_timed_is_used(monkeypatch):
+    events = []
+
+    def event(name):
+        events.append(name)
+        return 1.0
+
+    @tf.function
+    def step(x):
+        (x, ragged, nothing), ready = timed((x, tf.RaggedTensor.from_row_lengths(tf.range(3), [1, 2]), None))
+        y = tf.numpy_function(lambda _: event("work"), [x], tf.float64)
+        y, done = timed(y)
+        return ready, y, done, ragged, nothing
+
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(time=lambda: event("clock")))
+    _, _, _, ragged, nothing = step(tf.constant(0.0, tf.float64))
+    assert events == ["clock", "work", "clock"]
+    assert ragged.to_list() == [[0], [1, 2]] and nothing is None

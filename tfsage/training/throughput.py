@@ -12,11 +12,18 @@ CLOCKS = ("clock_ready", "clock_forward", "clock_backward")
 the logs of a step. On a GPU, work may still be queued when it seems done."""
 
 
-def time_after(tensors) -> tf.Tensor:
-    """The host's clock once these are computed, in seconds, a float64 scalar."""
-    with tf.control_dependencies(tf.nest.flatten(tensors, expand_composites=True)):
+def timed(tensors):
+    """The same tensors, and the host's clock once they are computed: seconds, a float64 scalar.
+
+    What uses them waits for the clock; with one thread for operations it would else be read at the end of the step.
+    """
+    present = [t for t in tf.nest.flatten(tensors, expand_composites=True) if t is not None]
+    with tf.control_dependencies(present):
         # Not tf.timestamp, which does not run under deterministic operations.
-        return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
+        clock = tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
+    with tf.control_dependencies([clock]):
+        same = tf.nest.map_structure(lambda t: None if t is None else tf.identity(t), tensors, expand_composites=True)
+    return same, clock
 
 
 class Throughput(tf_keras.callbacks.Callback):
