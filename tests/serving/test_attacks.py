@@ -151,7 +151,7 @@ def test_a_deadline_that_is_over(served, goes_on):
 
 def test_a_body_that_does_not_arrive_is_given_up_while_others_are_served(registry):
     with (
-        limited(registry, seconds=0.5) as server,
+        limited(registry, seconds=2.0) as server,
         socket.create_connection(split(server.rest_address), timeout=10) as slow,
     ):
         slow.sendall(b"POST /v1/models/query_tower:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
