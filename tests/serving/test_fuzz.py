@@ -3,9 +3,11 @@
 A bug in a handler would show as UNKNOWN over gRPC and as 500 over REST; a crash would end the tests.
 """
 
+import itertools
 import json
 import random
 import time
+from collections.abc import Iterator
 
 import grpc
 import httpx
@@ -17,7 +19,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from tests.serving.example_models import CLASSIFY, REGRESS, example_request, multi_request
 from tests.serving.models import predict_request
 
-SECONDS = 2.5
+SECONDS, LEAST = 2.5, 500
 FINE_STATUSES = {
     "OK",
     "INVALID_ARGUMENT",
@@ -31,6 +33,15 @@ FINE_STATUSES = {
     "INTERNAL",
 }
 FINE_HTTP = {200, 400, 404, 413, 429, 501, 504}
+
+
+def tries(seconds: float) -> Iterator[None]:
+    """Turns for so many seconds, but as many as it takes to meet every usual status, also on a busy machine."""
+    end = time.monotonic() + seconds
+    for number in itertools.count():
+        if number >= LEAST and time.monotonic() > end:
+            return
+        yield
 
 
 def requests() -> dict[str, bytes]:
@@ -79,8 +90,7 @@ def test_mutated_messages(served):
         }
         for method, stub in stubs.items():
             assert stub(calls[method], timeout=20), method
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        for _ in tries(SECONDS):
             method = chance.choice(list(calls))
             sent, status = mutated(calls[method], chance), "OK"
             try:
@@ -95,11 +105,13 @@ def test_mutated_messages(served):
 def test_tensors_of_every_type_and_shape(served):
     chance, seen = random.Random(2), set()
     signatures = ["", "echo", "count", "scalar", "total"]
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    for _ in tries(SECONDS):
         request = predict_request("calculator", chance.choice(signatures))
-        for name in chance.sample(["x", "n", "text", "flag"], chance.randint(1, 2)):
+        if chance.random() < 0.1:
+            request = predict_request("calculator", "scalar", x=np.float64(chance.random()))
+        for name in chance.sample(["x", "n", "text", "flag"], chance.randint(not request.inputs, 2)):
             tensor = request.inputs[name]
+            tensor.Clear()
             tensor.dtype = chance.choice(list(types_pb2.DataType.values()))
             for _ in range(chance.randrange(4)):
                 tensor.tensor_shape.dim.add(size=chance.choice([-1, 0, 1, 2, 3, 2**31, 2**62]))
@@ -150,8 +162,7 @@ def scrambled(value, chance: random.Random):
 def test_mutated_bodies_and_paths(served, way):
     chance, seen = random.Random(way), set()
     with httpx.Client(base_url=served.url) as http:
-        end = time.monotonic() + SECONDS / 2
-        while time.monotonic() < end:
+        for _ in tries(SECONDS / 2):
             path = chance.choice(list(BODIES))
             value = chance.choice(BODIES[path])
             body = json.dumps(scrambled(value, chance) if way == "values" else value).encode()
