@@ -3,8 +3,8 @@
     python -m benchmarks.training_worker DATA [--replicas N] [--pairs N] [--chunk-size N] [--smoke]
 
 Every line `step` on standard input is answered by the seconds and the loss of one step of `ItemSage.train_step`,
-`memory` by megabytes: the peak of the process, and how large the features of a batch are. The batches are in memory
-before the first step.
+`memory` by megabytes (10^6 bytes): the peak of the process, the variables of model and optimizer, and the features of a
+batch. The batches are in memory before the first step.
 """
 
 import itertools
@@ -58,7 +58,11 @@ def main(
 
     def memory() -> dict:
         features = [part for batch in ready for part in tf.nest.flatten(batch)]
-        return {"peak": peak_memory(), "features": sum(part.numpy().nbytes for part in features) / 1e6 / len(ready)}
+        return {
+            "peak": peak_memory(),
+            "variables": _megabytes([*model.variables, *model.optimizer.variables]),
+            "features": _megabytes(features) / len(ready),
+        }
 
     answers: dict[str, Callable[[], dict]] = {"step": step, "memory": memory}
     answer_requests(lambda request: answers[request]())
@@ -83,7 +87,12 @@ def prepare_shop(scratch: Path, smoke: bool) -> Path:
 def peak_memory() -> float:
     """Megabytes of memory that this process has held at most; not those of the process that started it."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
+    kibibytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return kibibytes * 1024 / 1e6
+
+
+def _megabytes(tensors: list) -> float:
+    return sum(tensor.numpy().nbytes for tensor in tensors) / 1e6
 
 
 if __name__ == "__main__":
