@@ -36,13 +36,14 @@ def first_row(rows: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(counts[: context.replica_id_in_sync_group])
 
 
-def once(function: Callable[..., Result], *tensors: tf.Tensor) -> Result:
-    """function(*tensors), where the tensors are equal on all replicas: the first of each worker computes it for all.
+def once(function: Callable[..., Result], *tensors: tf.Tensor | tf.IndexedSlices) -> Result:
+    """function(*tensors), where the tensors are equal on all replicas.
 
-    The result is handed over, not copied, between replicas that share their memory.
+    Where the replicas of a worker share their memory, the first computes it for all; GPUs compute it each for itself,
+    since that takes less time than to send it around.
     """
     context = _context()
-    if context is None:
+    if context is None or not _share_memory(context.strategy):
         return function(*tensors)
 
     def on_first(strategy, *copies):
@@ -50,6 +51,11 @@ def once(function: Callable[..., Result], *tensors: tf.Tensor) -> Result:
             return function(*(strategy.experimental_local_results(copy)[0] for copy in copies))
 
     return context.merge_call(on_first, args=tensors)
+
+
+def _share_memory(strategy: tf.distribute.Strategy) -> bool:
+    kinds = {tf.DeviceSpec.from_string(device).device_type for device in strategy.extended.worker_devices}
+    return kinds == {"CPU"}
 
 
 @tf.custom_gradient

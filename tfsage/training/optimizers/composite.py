@@ -78,9 +78,7 @@ class CompositeOptimizer(tf_keras.optimizers.Optimizer):
         ]
         if not skip_gradients_aggregation:
             pairs = self.aggregate_gradients(pairs)
-        gradients = [_sum_of_replicas(gradient) for gradient, _ in pairs]
-        if self._clip_norm is not None and gradients:
-            gradients = clip_by_global_norm(gradients, self._clip_norm)
+        gradients = replicas.once(self._finished, *[gradient for gradient, _ in pairs])
         for optimizer in self.optimizers:
             group = [
                 (gradient, variable)
@@ -92,19 +90,15 @@ class CompositeOptimizer(tf_keras.optimizers.Optimizer):
                 optimizer.apply_gradients(group, skip_gradients_aggregation=True)
         return self.iterations.assign_add(1)
 
+    def _finished(self, *gradients: tf.Tensor | tf.IndexedSlices) -> list[tf.Tensor | DistinctSlices]:
+        """Adds up the slices of a row that came from several replicas, then clips."""
+        distinct = [sum_duplicates(gradient) for gradient in gradients]
+        if self._clip_norm is None or not distinct:
+            return distinct
+        return clip_by_global_norm(distinct, self._clip_norm)
+
     def update_step(self, gradient, variable):
         self._optimizer_of(variable).update_step(gradient, variable)
-
-
-def _sum_of_replicas(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | DistinctSlices:
-    """Adds up the slices of a row that came from several replicas; what is dense has been added up."""
-    if not isinstance(gradient, tf.IndexedSlices) or isinstance(gradient, DistinctSlices):
-        return gradient
-
-    def merged(values: tf.Tensor, rows: tf.Tensor) -> DistinctSlices:
-        return sum_duplicates(tf.IndexedSlices(values, rows, gradient.dense_shape))
-
-    return replicas.once(merged, gradient.values, gradient.indices)
 
 
 def _first(variable: tf.Variable, groups: Sequence[Group]) -> tf_keras.optimizers.Optimizer | None:

@@ -45,22 +45,17 @@ class RowWiseAdagrad(TableOptimizer):
         rate = tf.cast(self.learning_rate, variable.dtype)
         if isinstance(gradient, tf.IndexedSlices):
             rows, values = gradient.indices, gradient.values
-            accumulated = read_rows(accumulator, rows) + _mean_squares(values)
+            accumulated = read_rows(accumulator, rows) + _row_means(tf.square(values))
             write_rows(accumulator, rows, accumulated)
             step = per_row(rate * tf.math.rsqrt(accumulated + self.epsilon), values) * values
             write_rows(variable, rows, read_rows(variable, rows) - step)
         else:
-            accumulator.assign_add(_mean_squares(gradient))
+            accumulator.assign_add(_row_means(tf.square(gradient)))
             variable.assign_sub(per_row(rate * tf.math.rsqrt(accumulator + self.epsilon), gradient) * gradient)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
-def _mean_squares(values: tf.Tensor) -> tf.Tensor:
-    """The mean square of each row: [rows] for [rows, ...]."""
-    if values.shape.rank == 1:
-        return tf.square(values)
-    # The norm takes one pass; squares of their own would take two, and memory for all of them.
-    norms = tf.math.reduce_euclidean_norm(values, axis=list(range(1, values.shape.rank)))
-    return tf.square(norms) / tf.cast(tf.reduce_prod(tf.shape(values)[1:]), values.dtype)
+def _row_means(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
