@@ -1,6 +1,5 @@
 """A worker that does nothing but wait for the others, as training does: python -m tests.training.all_reduce"""
 
-import tfsage  # noqa: F401
 from tfsage.launch import launch
 from tfsage.training.cluster import Cluster
 from tfsage.training.peers import PeerWatch

@@ -9,7 +9,6 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-import tfsage  # noqa: F401
 from tests.training.tables import results_as_long_as
 from tfsage.config import HashEmbeddingConfig
 from tfsage.text.hash_embedding import HashEmbedding

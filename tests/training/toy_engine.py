@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-import tfsage  # noqa: F401
 from tfsage.config import LossConfig
 from tfsage.losses import IN_BATCH, RANDOM, Candidates, HardNegatives, QueryRows, SampledSoftmaxTask
 from tfsage.training import replicas

@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-import tfsage  # noqa: F401
 from tests.training.toy_engine import SPLITS, run
 from tfsage.training.cluster import Cluster
 from tfsage.training.strategy import choose_strategy
