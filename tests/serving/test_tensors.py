@@ -78,6 +78,7 @@ def test_too_few_and_too_many_values_are_read_as_cpp_reads_them(sent, meant):
         proto(types_pb2.DT_RESOURCE),
         proto(types_pb2.DT_FLOAT, [MAX_FILLED_VALUES + 1]),
         proto(types_pb2.DT_STRING, [2**40, 2**40]),
+        proto(types_pb2.DT_BOOL, [0, 2**62, 0]),
     ],
 )
 def test_what_makes_no_tensor_is_refused(sent):

@@ -9,6 +9,9 @@ from tensorflow.core.framework import tensor_pb2
 MAX_FILLED_VALUES = 1 << 20
 """A tensor may claim more values than it carries (the last is repeated), but not more than these."""
 
+MAX_SPAN = 1 << 40
+"""The product of the dimensions that are not zero, also of an empty tensor: NumPy holds no array far beyond it."""
+
 TYPED_FIELD = {
     tf.float32: "float_val",
     tf.float64: "double_val",
@@ -35,8 +38,9 @@ def decode(proto: tensor_pb2.TensorProto) -> np.ndarray:
         An array of the proto's shape and type; strings are Python `bytes` in an object array.
 
     Raises:
-        ValueError: the type is unknown or unsupported, a dimension is negative, the content has another length than
-            the shape needs, or a short message claims more than `MAX_FILLED_VALUES` values.
+        ValueError: the type is unknown or unsupported, a dimension is negative, the shape exceeds `MAX_SPAN`, the
+            content has another length than the shape needs, or a short message claims more than `MAX_FILLED_VALUES`
+            values.
     """
     try:
         dtype = tf.as_dtype(proto.dtype)
@@ -46,6 +50,8 @@ def decode(proto: tensor_pb2.TensorProto) -> np.ndarray:
     shape = [dimension.size for dimension in proto.tensor_shape.dim]
     if any(size < 0 for size in shape):
         raise ValueError(f"negative dimension in {shape}")
+    if math.prod(size for size in shape if size) > MAX_SPAN:
+        raise ValueError(f"shape {shape} is too large")
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, dtype.as_numpy_dtype).reshape(shape)
     count = math.prod(shape)
