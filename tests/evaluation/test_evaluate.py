@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import command
 from tests.evaluation.worlds import as_counts
+from tfsage.config import TEXT_FIELDS
 from tfsage.errors import TfsageError
 from tfsage.evaluation import FrozenVectors, compare_runs, evaluate_run, recall_metrics
 from tfsage.evaluation.bundle_loss import measure_bundle
@@ -78,6 +79,20 @@ def test_the_report_is_written(run, metrics):
     page = (run / "report.html").read_text()
     assert f"{metrics['tasks']['search_click']['recall@10']['value']:.3f}" in page
     assert "temperature" in page
+
+
+def test_missing_features_are_in_the_metrics_the_report_and_on_the_page(run, metrics, prepared):
+    """Preparation has counted the same in the tables, cell by cell."""
+    counted = json.loads((prepared / "report.json").read_text())["tables"]
+    found = {(each["entity_type"], each["feature"]): each for each in metrics["missing_features"]}
+    assert {kind for kind, _ in found} == {"product", "pin"}
+    assert {feature for kind, feature in found if kind == "product"} == {*TEXT_FIELDS, "image_embeddings"}
+    for (kind, feature), each in found.items():
+        assert each["missing"] == pytest.approx(counted[f"{kind}s"]["missing"][feature]), feature
+        assert each["towers"] == [kind] and not each["absent"]
+    assert 0 < found["product", "description"]["missing"] < 1
+    assert json.loads((run / "report.json").read_text())["metrics"]["missing_features"] == metrics["missing_features"]
+    assert "Missing features" in (run / "report.html").read_text()
 
 
 def test_what_serving_loses_is_told_step_by_step(run, metrics):

@@ -9,6 +9,8 @@ from tfsage.config import EmbeddingConfig, FrozenTowerConfig, NeighbourConfig
 from tfsage.data.prepared import PreparedData
 from tfsage.data.stores import RaggedStore
 
+_BLOCK = 65_536
+
 
 class Features(Protocol):
     """Gathers the features of any rows of a catalog; memory grows with the rows asked for, not with the catalog.
@@ -17,11 +19,14 @@ class Features(Protocol):
         count: rows of the catalog.
         store_bytes: bytes of the stores that the features are gathered from, by name.
         absent: the columns asked for that the table does not have: nothing, or zeros, stands for them.
+        missing: share of the entities for which nothing, or zeros, stands for a column asked for, by its name; 1 for
+            what is absent. A text without any known token is missing.
     """
 
     count: int
     store_bytes: dict[str, int]
     absent: list[str]
+    missing: dict[str, float]
 
     def __call__(self, rows: np.ndarray, hide_images=None, hide_text=None) -> dict[str, np.ndarray]:
         """Features of the entities at `rows` (int64 [n]), without a group where its `hide` mask (bool [n]) is true."""
@@ -71,6 +76,20 @@ class EntityFeatures:
         columns = [self.image_column] if self.image_column is not None and self._images is None else []
         columns += [each.column for each, store in zip(self.embeddings, self._vectors, strict=True) if store is None]
         return [field for field, place in zip(self.text_fields, self._fields, strict=True) if place < 0] + columns
+
+    @property
+    def missing(self) -> dict[str, float]:
+        stores = {each.column: store for each, store in zip(self.embeddings, self._vectors, strict=True)}
+        if self.image_column is not None:
+            stores[self.image_column] = self._images
+        if self.neighbours is not None:
+            stores[self.neighbours.column] = self._neighbours
+        stored = shares_without(self._tokens, self._stored_fields) if (self._fields >= 0).any() else []
+        fields = zip(self.text_fields, self._fields, strict=True)
+        shares = {field: 1.0 if place < 0 else float(stored[place]) for field, place in fields}
+        return shares | {
+            column: 1.0 if store is None else float(shares_without(store)[0]) for column, store in stores.items()
+        }
 
     @property
     def vector_size(self) -> int:
@@ -133,7 +152,7 @@ class QueryFeatures:
     """
 
     def __init__(self, data: PreparedData, name: str):
-        self.store_bytes, self.absent = {}, []
+        self.store_bytes, self.absent, self.missing = {}, [], {}
         self._name, self._queries = name, data.queries("query")
         self.count = self._queries.count
 
@@ -156,6 +175,15 @@ def candidate_features(data: PreparedData, tower, entity_type: str = "product") 
     if images is None:
         return EntityFeatures(data, fields, **read)
     return EntityFeatures(data, fields, images.column, images.slots, images.dimension, **read)
+
+
+def shares_without(store: RaggedStore, columns: int = 1) -> np.ndarray:
+    """The share of entities that have nothing, float64 [columns], where entity e has the rows from e * columns on."""
+    count, empty = len(store) // columns, np.zeros(columns, np.int64)
+    for start in range(0, count, _BLOCK):
+        ends = store.offsets[start * columns : min(start + _BLOCK, count) * columns + 1]
+        empty += (np.diff(ends).reshape(-1, columns) == 0).sum(axis=0)
+    return empty / count
 
 
 def _gather(store, rows: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

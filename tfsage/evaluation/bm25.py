@@ -1,6 +1,7 @@
 """BM25 over the text of products: the lexical baseline of every text query."""
 
 import functools
+import math
 import re
 from collections.abc import Iterable, Iterator
 
@@ -23,6 +24,9 @@ class BM25:
     Args:
         texts: one text per product.
         language: of the Snowball stemmer.
+
+    Attributes:
+        mean_length: of the texts, in tokens.
     """
 
     def __init__(self, texts: Iterable[str], language: str = "english"):
@@ -31,6 +35,7 @@ class BM25:
         vocabulary: dict[str, int] = {}
         documents = [[vocabulary.setdefault(t, len(vocabulary)) for t in self.tokens(text)] for text in texts]
         self._products = len(documents)
+        self.mean_length = sum(map(len, documents)) / max(len(documents), 1)
         self._vocabulary = vocabulary
         self._index = bm25s.BM25(k1=K1, b=B, method="lucene")
         if vocabulary:
@@ -39,6 +44,13 @@ class BM25:
     def tokens(self, text: str) -> list[str]:
         """The stemmed tokens of a text."""
         return [self._stem(word) for word in _WORDS.findall(text.lower())]
+
+    def idf(self, token: str) -> float:
+        """log(1 + (N - df + ½) / (df + ½)) of a stemmed token; df is 0 for one that no text has."""
+        code = self._vocabulary.get(token)
+        # One score is kept per token and text that has it.
+        having = 0 if code is None else int(np.diff(self._index.scores["indptr"][code : code + 2])[0])
+        return math.log1p((self._products - having + 0.5) / (having + 0.5))
 
     def rows(self, queries: Iterable[str]) -> Iterator[np.ndarray]:
         """For each query its scores of all products, a fresh float32 [products]; 0 where no token is shared."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfsage.config import EvaluationConfig, TaskConfig
 from tfsage.console import console
+from tfsage.data.missing import missing_features
 from tfsage.data.prepared import PreparedData
 from tfsage.data.schema import TABLE_OF_TYPE
 from tfsage.errors import TfsageError
@@ -54,8 +55,8 @@ def evaluate_run(run: str | Path, split: str = "test", bundle: str | Path | None
 
     Returns:
         What metrics.json says: "split", "distractors" and "distractor_set" of the products, "products", "candidates"
-        (of every entity type), "k", "bootstrap", "confidence", "seed", "skipped" (tasks without pairs) and "tasks" (see
-        `measure_task`).
+        (of every entity type), "missing_features" (see `MissingFeature`), "k", "bootstrap", "confidence", "seed",
+        "skipped" (tasks without pairs) and "tasks" (see `measure_task`).
 
     Raises:
         TfsageError: it is not a trained run, or no task has a pair in this split.
@@ -90,6 +91,7 @@ def evaluate_run(run: str | Path, split: str = "test", bundle: str | Path | None
         "distractor_set": distractors.describe(),
         "products": data.product_count,
         "candidates": {kind: {"count": len(ids[kind]), "distractors": len(chosen[kind].rows)} for kind in kinds},
+        "missing_features": [each._asdict() for each in missing_features(data, opened.config)],
         "k": list(config.k),
         "bootstrap": config.bootstrap,
         "confidence": CONFIDENCE,

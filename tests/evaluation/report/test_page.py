@@ -106,6 +106,17 @@ def test_history_and_data_are_shown(page):
     assert "splitpairsengagements" in text and "train4,3219,876" in text
 
 
+def test_missing_features_are_told_of_every_entity_type(page):
+    text = Page(page).text
+    assert "Missing features, for which zeros stand" in text
+    assert "pintitleunified12.3 %" in text and "captionsunified, b100.0 %no such column" in text
+
+
+def test_missing_features_are_shown_without_a_report_of_the_data():
+    text = Page(render_report(make_report(data={}))).text
+    assert "captionsunified, b100.0 %no such column" in text and "preparation counted" not in text
+
+
 def test_alarms_stand_at_the_top(page):
     assert "No alarm." in page and "Alarm ·" not in page
     metrics = make_metrics()
@@ -140,7 +151,8 @@ def test_what_is_not_there_is_left_out():
             task.pop(name, None)
         task["baselines"], task["differences"] = {}, {}
         task.pop("fusion", None)
-    bare["metrics"].pop("distractor_set")
+    for name in ("distractor_set", "missing_features"):
+        bare["metrics"].pop(name)
     text = Page(render_report(bare)).text
     for heading in ("Strata", "Differences", "Index and serving", "Training", "Examples", "Data"):
         assert heading not in text

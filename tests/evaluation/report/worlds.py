@@ -55,6 +55,10 @@ def make_metrics() -> dict:
         "confidence": 0.95,
         "seed": 1,
         "skipped": ["closeup_save"],
+        "missing_features": [
+            {"entity_type": "pin", "feature": "title", "towers": ["unified"], "missing": 0.123, "absent": False},
+            {"entity_type": "pin", "feature": "captions", "towers": ["unified", "b"], "missing": 1.0, "absent": True},
+        ],
         "distractor_set": {"id": "v1-0123456789ab", "version": 1, "seed": 1, "size": 20000},
         "tasks": {
             "search_click": make_task(SYSTEMS),

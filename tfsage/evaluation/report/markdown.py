@@ -8,7 +8,7 @@ from tfsage.evaluation.report.tables import Table
 
 
 def quality_markdown(metrics: Mapping, serving: Mapping | None) -> list[str]:
-    """Lines of Markdown: alarms, recall beside baselines, strata, hubness, and the loss of serving.
+    """Lines of Markdown: alarms, recall beside baselines, strata, hubness, the loss of serving, missing features.
 
     Args:
         metrics: what metrics.json says.
@@ -17,7 +17,7 @@ def quality_markdown(metrics: Mapping, serving: Mapping | None) -> list[str]:
     said = [f"- **Alarm, {each['task']}:** {_escaped(each['alarm'])}" for each in alarms(metrics)]
     lines = said or ["No alarm: the space has not collapsed."]
     found = [*tables.headline_tables(metrics), tables.graded_table(metrics), *tables.strata_tables(metrics)]
-    found += [tables.hubness_table(metrics), tables.serving_table(serving)]
+    found += [tables.hubness_table(metrics), tables.serving_table(serving), tables.missing_table(metrics)]
     for table in found:
         if table is not None and table.rows:
             lines += ["", *table_markdown(table)]

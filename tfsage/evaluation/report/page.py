@@ -47,6 +47,7 @@ def render_report(report: Mapping) -> str:
         index_facts=index,
         training=figures.training_figures(report["history"]),
         returned=RETURNED,
+        missing=tables.missing_table(metrics),
         data_tables=tables.data_tables(report["data"]),
         facts=list(tables.facts(report["data"])),
     )

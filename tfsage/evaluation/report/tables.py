@@ -161,6 +161,21 @@ def index_table(index: Mapping | None) -> Table | None:
     return Table(f"Index ({index['kind']}), measured with {index['tuned_on']}", columns, rows)
 
 
+def missing_table(metrics: Mapping) -> Table | None:
+    """Which columns that towers read are not in the tables, and how many entities are without the others."""
+    rows = [
+        [
+            Cell(each["entity_type"]),
+            Cell(each["feature"]),
+            Cell(", ".join(each["towers"])),
+            Cell(_share(each["missing"]), "no such column" if each["absent"] else "", own=each["absent"]),
+        ]
+        for each in metrics.get("missing_features", ())
+    ]
+    columns = ["entities", "feature", "read by tower", "missing"]
+    return Table("Missing features, for which zeros stand", columns, rows, 3) if rows else None
+
+
 def data_tables(report: Mapping) -> list[Table]:
     """Every list of records at the top of what preparation reported."""
     tables = []
