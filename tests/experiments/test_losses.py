@@ -47,6 +47,7 @@ def test_an_experiment_from_beginning_to_end_then_nothing_is_trained_again(tmp_p
     assert results["variants"]["refined_mixture"]["temperature"] == pytest.approx(0.07)
     assert results["variants"]["paper"]["temperature"] != pytest.approx(0.07, abs=1e-6)
     assert "| refined_mixture |" in (out / "results_dev.md").read_text()
+    assert "refined_mixture</text>" in (out / "results_dev.html").read_text()
     capsys.readouterr()
     assert run_experiment("losses/shop", out, **words) == results
     assert "2 of 2 cells are done" in capsys.readouterr().err

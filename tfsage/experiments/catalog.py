@@ -16,6 +16,7 @@ from tfsage.experiments.omnisearchsage import (
     omnisearchsage_table_5,
     omnisearchsage_table_6,
 )
+from tfsage.experiments.page import render_results
 from tfsage.experiments.paper_results import judge, paper_tables
 from tfsage.experiments.results import compare
 from tfsage.experiments.tables import CAPTION, markdown_table, result_tables, rich_table
@@ -46,7 +47,7 @@ def run_experiment(
 ) -> dict:
     """Trains and evaluates what is not done yet, then compares all that is done.
 
-    Writes OUT/results_SPLIT.json and OUT/results_SPLIT.md beside tables, data and the run folders of the cells.
+    Writes OUT/results_SPLIT.json, .md and .html beside tables, data and the run folders of the cells.
 
     Args:
         name: one of `EXPERIMENTS`.
@@ -88,6 +89,7 @@ def run_experiment(
         tables += paper_tables(experiment.paper, results["paper"])
     write_text(out / f"results_{split}.json", json.dumps(results, indent=2) + "\n")
     write_text(out / f"results_{split}.md", "\n".join([*map(markdown_table, tables), CAPTION + "\n"]))
+    write_text(out / f"results_{split}.html", render_results(results, tables))
     for table in tables:
         console.print(rich_table(table))
     console.print(CAPTION)

@@ -15,7 +15,7 @@ def test_the_card_has_headline_strata_hubness_alarms_and_serving():
     assert "| closeup_checkout | engaged products | 5.7 % |" in text
     assert "| search_click | index (scann_tree) | 0.583 [0.563, 0.603] | -0.017 [-0.019, -0.015] | 98.3 % |" in text
     assert "ndcg@10" in text
-    assert "| pin | captions | unified, b | 100.0 % no such column |" in text
+    assert "| pin | captions | 100.0 % no such column | unified, b |" in text
     assert lines[-1].startswith(
         "95 % intervals by bootstrap over queries (1,000 draws); test pairs; 20,000 distractors"
     )

@@ -57,19 +57,26 @@ def bar_figure(bars: Sequence[Bar], caption: str, legend: Sequence[tuple[int, st
     return Figure(caption, svg(len(bars) * _ROW + _AXIS, caption, parts), list(legend), columns, rows)
 
 
-def difference_figure(bars: Sequence[Bar], caption: str) -> Figure:
-    """Differences about zero: ▲ better, ▼ worse, ○ undecided, since the interval holds zero."""
+def difference_figure(bars: Sequence[Bar], caption: str, signs: Sequence[str] | None = None) -> Figure:
+    """Differences about zero, with a sign for each: ▲ better, ▼ worse, ○ undecided.
+
+    Args:
+        bars: at least one.
+        caption: what differs.
+        signs: where more than the interval decides; else see `verdict`.
+    """
+    signs = signs or [verdict(bar.low, bar.high) for bar in bars]
     across, parts = _frame(min(0.0, *(bar.low for bar in bars)), max(0.0, *(bar.high for bar in bars)), len(bars))
-    for row, bar in enumerate(bars):
-        y, sign = row * _ROW, verdict(bar.low, bar.high)
+    for row, (bar, sign) in enumerate(zip(bars, signs, strict=True)):
+        y = row * _ROW
         parts.append(rule(across(0), y + 15, across(0), y + 28, "zero"))
         parts += _names(bar.name, f"{sign} {bar.value:+.3f}", y)
         parts.append(rule(across(bar.low), y + 21.5, across(bar.high), y + 21.5, "interval"))
         shape = {"▲": _BETTER, "▼": _WORSE, "○": _UNDECIDED}[sign]
         parts.append(mark(shape, across(bar.value), y + 21.5, 4.2).replace(series_class(shape), "ink"))
     rows = [
-        [bar.name, f"{bar.value:+.3f}", f"[{bar.low:+.3f}, {bar.high:+.3f}]", verdict(bar.low, bar.high)]
-        for bar in bars
+        [bar.name, f"{bar.value:+.3f}", f"[{bar.low:+.3f}, {bar.high:+.3f}]", sign]
+        for bar, sign in zip(bars, signs, strict=True)
     ]
     columns = ["", "difference", "interval", "verdict"]
     return Figure(caption, svg(len(bars) * _ROW + _AXIS, caption, parts), [], columns, rows)

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
-
 from tfsage.evaluation.examples import RETURNED
 from tfsage.evaluation.report import figures, tables
-from tfsage.evaluation.report.axes import legend_key
+from tfsage.evaluation.report.template import fill
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -18,18 +16,11 @@ def render_report(report: Mapping) -> str:
     Args:
         report: what `gather_report` returns; what it does not hold is left out.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATE.parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     metrics, index = report["metrics"], report["index"]
-    return environment.get_template(_TEMPLATE.name).render(
+    return fill(
+        _TEMPLATE,
         report=report,
         metrics=metrics,
-        legend_key=legend_key,
         headline=tables.headline_tables(metrics),
         differences=tables.difference_table(metrics),
         tasks={

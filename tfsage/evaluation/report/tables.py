@@ -167,13 +167,13 @@ def missing_table(metrics: Mapping) -> Table | None:
         [
             Cell(each["entity_type"]),
             Cell(each["feature"]),
-            Cell(", ".join(each["towers"])),
             Cell(_share(each["missing"]), "no such column" if each["absent"] else "", own=each["absent"]),
+            Cell(", ".join(each["towers"])),
         ]
         for each in metrics.get("missing_features", ())
     ]
-    columns = ["entities", "feature", "read by tower", "missing"]
-    return Table("Missing features, for which zeros stand", columns, rows, 3) if rows else None
+    columns = ["entities", "feature", "missing", "read by tower"]
+    return Table("Missing features, for which zeros stand", columns, rows, 2) if rows else None
 
 
 def data_tables(report: Mapping) -> list[Table]:
