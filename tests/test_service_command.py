@@ -25,15 +25,16 @@ def calls(monkeypatch) -> list:
 def test_it_listens_on_loopback_and_starts_with_nothing_but_bundles(calls):
     result = CliRunner().invoke(cli.app, ["service", "--root", "bundles"])
     assert result.exit_code == 0, result.output
-    settings = ((), None, 100_000, None, None, None, None, False, None)
+    settings = ((), None, 100_000, None, None, None, None, False, None, None)
     named = {"compare": None, "host": "127.0.0.1", "port": 8080}
     assert calls == [((Path("bundles"), settings), named)]
 
 
 def test_every_option_arrives(calls):
     line = "--root b --host 0.0.0.0 --port 1 --address a:1 --address b:2 --redis redis://r --cache-size 5 --products p"
-    line += " --data d --images i --pins q --hybrid --withdrawn w --compare c"
+    line += " --data d --images i --pins q --hybrid --withdrawn w --added a --compare c"
     result = CliRunner().invoke(cli.app, ["service", *line.split()])
     assert result.exit_code == 0, result.output
-    settings = (("a:1", "b:2"), "redis://r", 5, Path("p"), Path("d"), Path("i"), Path("q"), True, Path("w"))
+    files = (Path(name) for name in "pdiq")
+    settings = (("a:1", "b:2"), "redis://r", 5, *files, True, Path("w"), Path("a"))
     assert calls == [((Path("b"), settings), {"compare": Path("c"), "host": "0.0.0.0", "port": 1})]

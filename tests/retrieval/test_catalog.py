@@ -2,14 +2,12 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tfsage.errors import TfsageError
 from tfsage.retrieval.catalog import Catalog, Pins
-from tfsage.retrieval.problems import Problem
 
 NUMBERS = pa.table({"product_id": pa.array([2**62, 7, -1]), "title": ["a", None, "c"]})
 BUNDLE = SimpleNamespace(manifest=SimpleNamespace(space_id="a" * 12, dimension=2))
@@ -23,9 +21,8 @@ def written(folder, **columns):
 def test_ids_that_are_numbers_are_found_as_numbers_or_text():
     catalog = Catalog(NUMBERS)
     assert [catalog.find(given) for given in (2**62, str(2**62), 7, "7", "-1", "x", 8)] == [0, 0, 1, 1, 2, None, None]
-    assert catalog.describe(np.array([1, 0])) == [(7, ""), (2**62, "a")]
-    with pytest.raises(Problem, match="no product 'x'"):
-        catalog.row("x")
+    assert [catalog.describe(row) for row in (1, 0)] == [(7, ""), (2**62, "a")]
+    assert list(catalog) == [2**62, 7, -1]
 
 
 def test_ids_that_are_text_are_found_as_text_or_numbers():
@@ -45,7 +42,10 @@ def test_attributes_are_put_in_the_order_of_the_index(tmp_path):
 def test_texts_are_everything_that_is_said_of_a_product(tmp_path):
     path = written(tmp_path, product_id=[7, 2**62], title=["oak desk", None], colors=[["red", None, "blue"], None])
     texts = list(Catalog(NUMBERS, path).texts())
-    assert [text.split() for text in texts] == [[], ["oak", "desk", "red", "blue"], []]
+    # Where the table has no title, that of the embeddings stands for it.
+    assert [text.split() for text in texts] == [["a"], ["oak", "desk", "red", "blue"], ["c"]]
+    prices = written(tmp_path, product_id=[-1], price=[1.0])
+    assert list(Catalog(NUMBERS, prices).texts()) == ["a", "", "c"]
 
 
 def test_a_table_of_other_products_is_refused(tmp_path):
@@ -53,6 +53,8 @@ def test_a_table_of_other_products_is_refused(tmp_path):
         Catalog(NUMBERS, written(tmp_path, product_id=[1, 2]))
     with pytest.raises(TfsageError, match="has no column product_id; it has id"):
         Catalog(NUMBERS, written(tmp_path, id=[1, 2]))
+    with pytest.raises(TfsageError, match="product_id: string, where the bundle's are int64"):
+        Catalog(NUMBERS, written(tmp_path, product_id=["7", "x"]))
     (tmp_path / "table.parquet").write_bytes(b"PAR1")
     with pytest.raises(TfsageError, match="cannot be read as Parquet"):
         Catalog(NUMBERS, tmp_path / "table.parquet")

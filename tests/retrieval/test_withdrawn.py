@@ -5,7 +5,8 @@ import pytest
 
 from tfsage.errors import TfsageError
 from tfsage.retrieval.catalog import Catalog
-from tfsage.retrieval.withdrawn import Withdrawn
+from tfsage.retrieval.products import Products, Published
+from tfsage.retrieval.withdrawn import watch_withdrawn
 
 
 @pytest.fixture
@@ -13,45 +14,49 @@ def listed(tmp_path):
     return tmp_path / "withdrawn.txt"
 
 
-def catalog(ids=("a", "b", "c", "d")) -> Catalog:
-    return Catalog(pa.table({"product_id": list(ids), "title": ["t"] * len(ids)}))
+def left(withdrawn: tuple[str, ...], ids=("a", "b", "c", "d")) -> list[bool] | None:
+    catalog = Catalog(pa.table({"product_id": list(ids), "title": ["t"] * len(ids)}))
+    products = Products(Published(catalog, None, None, None), None, withdrawn)
+    return None if products.left is None else products.left.tolist()
 
 
 def test_the_file_is_read_again_when_it_has_changed(listed):
     listed.write_text("b\n\n unknown \r\nd\r\n")
-    withdrawn = Withdrawn(listed, catalog())
-    assert withdrawn.left().tolist() == [True, False, True, False]
+    withdrawn = watch_withdrawn(listed)
+    assert left(withdrawn.value()) == [True, False, True, False]
     listed.write_text("a")
-    assert withdrawn.left().tolist() == [False, True, True, True]
+    assert left(withdrawn.value()) == [False, True, True, True]
     aside = listed.with_name("aside")
     aside.write_text("c")
     aside.rename(listed)
-    assert withdrawn.left().tolist() == [True, True, False, True]
+    assert left(withdrawn.value()) == [True, True, False, True]
+    assert withdrawn.value() is withdrawn.value()
     listed.write_text("")
-    assert withdrawn.left().all()
+    assert left(withdrawn.value()) is None
 
 
 def test_numbers_are_ids_too(listed):
     listed.write_text("20\nx\n")
-    assert Withdrawn(listed, catalog([10, 20, 30])).left().tolist() == [True, False, True]
+    assert left(watch_withdrawn(listed).value(), [10, 20, 30]) == [True, False, True]
 
 
 def test_a_file_that_cannot_be_read_any_more_brings_nothing_back(listed, capsys):
     listed.write_text("b\n")
-    withdrawn = Withdrawn(listed, catalog())
+    withdrawn = watch_withdrawn(listed)
     for spoil in (listed.unlink, lambda: listed.write_bytes(b"a\n\xff\n")):
         spoil()
-        assert [withdrawn.left().tolist() for _ in range(2)] == [[True, False, True, True]] * 2
-    assert capsys.readouterr().err.count("withdrawn products stay as they are") == 1
+        assert [withdrawn.value() for _ in range(2)] == [("b",)] * 2
+        # What is wrong is said once.
+        assert capsys.readouterr().err.count("withdrawn products stay as they are") == 1
     listed.write_text("a\nb\n")
-    assert withdrawn.left().tolist() == [False, False, True, True]
+    assert withdrawn.value() == ("a", "b")
 
 
 def test_a_bad_file_is_one_clear_error(listed):
     for spoil in (lambda: None, lambda: listed.write_bytes(b"\xff")):
         spoil()
         with pytest.raises(TfsageError, match=f"^{listed}: cannot be read as product ids, one a line, in UTF-8"):
-            Withdrawn(listed, catalog())
+            watch_withdrawn(listed)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,7 @@ def test_no_surface_answers_them(world, monkeypatch, listed, path, body):
     before = ask()
     listed.write_text("\n".join(before[:3]))
     with world.service.borrow() as loaded:
-        monkeypatch.setattr(loaded, "withdrawn", Withdrawn(listed, loaded.catalog))
+        monkeypatch.setattr(loaded, "withdrawn", watch_withdrawn(listed))
     after = ask()
     assert not set(after) & set(before[:3])
     # The next ones take their places, as many as were asked for; six products are made of walnut.

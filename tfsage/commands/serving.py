@@ -152,6 +152,10 @@ def service(
         Path | None,
         typer.Option("--withdrawn", help="Text file of products not to answer any more, one id a line; may change."),
     ] = None,
+    added: Annotated[
+        Path | None,
+        typer.Option("--added", help="Parquet file of embedded products, new since the bundle was made; may change."),
+    ] = None,
     compare: Annotated[
         Path | None, typer.Option("--compare", help="Folder of another bundle, to be put beside the published one.")
     ] = None,
@@ -164,7 +168,7 @@ def service(
     from tfsage.retrieval.loaded import Settings
     from tfsage.retrieval.server import run_service
 
-    settings = Settings(tuple(address or ()), redis, cache_size, products, data, images, pins, hybrid, withdrawn)
+    settings = Settings(tuple(address or ()), redis, cache_size, products, data, images, pins, hybrid, withdrawn, added)
     run_service(root, settings, compare=compare, host=host, port=port)
 
 

@@ -12,6 +12,7 @@ from tfsage.retrieval import home
 from tfsage.retrieval.loaded import Loaded
 from tfsage.retrieval.pages import MOST_SHOWN, Cursor, digest, resume
 from tfsage.retrieval.problems import Problem
+from tfsage.retrieval.products import Products
 from tfsage.retrieval.schema import (
     Answer,
     Entity,
@@ -42,13 +43,17 @@ class Found(NamedTuple):
 class Scope(NamedTuple):
     """Which products may be hits.
 
+    products: those that there are.
     allowed: bool [count], or None for all.
     left_out: rows that are not wanted.
-    shown: rows of the pages before.
+    marks: the products of the pages before, see `Products.marks`.
+    shown: the rows of what is still there of them.
     """
 
+    products: Products
     allowed: np.ndarray | None
     left_out: np.ndarray
+    marks: np.ndarray
     shown: np.ndarray
 
     @property
@@ -68,38 +73,40 @@ def search(loaded: Loaded, request: SearchRequest) -> Answer:
         check_query(request.query)
     except TfsageError as error:
         raise Problem(422, str(error)) from None
-    scope = _scope(loaded, request)
-    if request.hybrid and loaded.hybrid is None:
+    scope = _scope(loaded, loaded.products(), request)
+    if request.hybrid and not loaded.hybrid:
         raise Problem(400, "hybrid: this service was started without it; start it with --hybrid")
     embedded = loaded.client.lookup([request.query])
     embedding_took = time.perf_counter() - started
     if request.hybrid:
-        found = _hybrid(loaded, request, embedded.vectors[0], scope)
+        found = _hybrid(request, embedded.vectors[0], scope)
     else:
-        found = _nearest(loaded, embedded.vectors[0], request.k, scope)
+        found = _nearest(embedded.vectors[0], request.k, scope)
     return _answer(loaded, request, scope, found, started, embedding_took, "hit" if embedded.cached[0] else "miss")
 
 
 def similar(loaded: Loaded, request: SimilarRequest) -> Answer:
     """Products similar to one product, pin or vector. Raises as `search`."""
     started = time.perf_counter()
-    row, vector = _resolve(loaded, request)
-    scope = _scope(loaded, request, () if row is None else (row,))
-    return _answer(loaded, request, scope, _nearest(loaded, vector, request.k, scope), started)
+    products = loaded.products()
+    row, vector = _resolve(loaded, products, request)
+    scope = _scope(loaded, products, request, () if row is None else (row,))
+    return _answer(loaded, request, scope, _nearest(vector, request.k, scope), started)
 
 
 def home_products(loaded: Loaded, request: HomeRequest) -> Answer:
     """Products for an activity: those nearest to the medoids of sampled clusters, in turns. Raises as `search`."""
     started = time.perf_counter()
-    known, unknown = _known(loaded, request)
-    scope = _scope(loaded, request, [row for row, _ in known.values() if row is not None])
+    products = loaded.products()
+    known, unknown = _known(loaded, products, request)
+    scope = _scope(loaded, products, request, [row for row, _ in known.values() if row is not None])
     now = time.time() if request.now is None else request.now
     places = list(known)
     ages = np.array([max(0.0, now - request.activity[place].timestamp) / _DAY for place in places])
     vectors = np.stack([vector for _, vector in known.values()])
     clusters = home.sample_clusters(home.find_clusters(vectors, ages), request.clusters, request.seed)
     # Each cluster may have to give the whole page, when the others find the very same products.
-    rankings = [loaded.searcher.nearest(vectors[c.medoid], request.k, scope.allowed, scope.excluded) for c in clusters]
+    rankings = [products.nearest(vectors[c.medoid], request.k, scope.allowed, scope.excluded) for c in clusters]
     merged = home.interleave([(rows, scores) for rows, scores, _ in rankings], request.k)
     found = Found(
         np.array([hit.row for hit in merged], np.int64),
@@ -120,12 +127,14 @@ def home_products(loaded: Loaded, request: HomeRequest) -> Answer:
     return answer
 
 
-def _known(loaded: Loaded, request: HomeRequest) -> tuple[dict[int, tuple[int | None, np.ndarray]], list[int]]:
+def _known(
+    loaded: Loaded, products: Products, request: HomeRequest
+) -> tuple[dict[int, tuple[int | None, np.ndarray]], list[int]]:
     """What of an activity is known, by its place, and the places of what is not: products leave a catalog."""
     known, unknown = {}, []
     for place, item in enumerate(request.activity):
         try:
-            known[place] = _resolve(loaded, item)
+            known[place] = _resolve(loaded, products, item)
         except Problem as problem:
             if problem.status != 404:
                 raise
@@ -136,11 +145,11 @@ def _known(loaded: Loaded, request: HomeRequest) -> tuple[dict[int, tuple[int | 
     return known, unknown
 
 
-def _resolve(loaded: Loaded, entity: Entity) -> tuple[int | None, np.ndarray]:
+def _resolve(loaded: Loaded, products: Products, entity: Entity) -> tuple[int | None, np.ndarray]:
     """The row, where it is a product, and the unit vector, float32 [dimension], of a product, pin or vector."""
     if entity.product_id is not None:
-        row = loaded.catalog.row(entity.product_id)
-        return row, loaded.searcher.vectors[row]
+        row = products.row(entity.product_id)
+        return row, products.vectors(np.array([row]))[0]
     if entity.pin_id is not None:
         if loaded.pins is None:
             raise Problem(400, "pin_id: this service knows no pins; start it with --pins, or give an embedding")
@@ -157,35 +166,34 @@ def _resolve(loaded: Loaded, entity: Entity) -> tuple[int | None, np.ndarray]:
     return None, (vector / length).astype(np.float32)
 
 
-def _scope(loaded: Loaded, request: Request, left_out: Sequence[int] = ()) -> Scope:
-    shown = np.zeros(0, np.int64)
+def _scope(loaded: Loaded, products: Products, request: Request, left_out: Sequence[int] = ()) -> Scope:
+    marks = np.zeros(0, np.uint64)
     if request.cursor is not None:
-        shown = resume(request.cursor, loaded.name, _digest(request), len(loaded.catalog))
-    unwanted = [row for row in map(loaded.catalog.find, request.exclude) if row is not None]
+        marks = resume(request.cursor, loaded.name, _digest(request), len(loaded.catalog))
+    unwanted = [row for row in map(products.find, request.exclude) if row is not None]
     filters = {
         name: (_bound(wanted.min, -np.inf), _bound(wanted.max, np.inf)) if isinstance(wanted, Range) else wanted
         for name, wanted in request.filters.items()
     }
-    allowed = loaded.catalog.attributes.allowed(filters) if filters else None
-    if loaded.withdrawn is not None:
-        left = loaded.withdrawn.left()
-        allowed = left if allowed is None else allowed & left
-    return Scope(allowed, np.array([*unwanted, *left_out], np.int64), shown)
+    allowed = products.allowed(filters) if filters else None
+    if products.left is not None:
+        allowed = products.left if allowed is None else allowed & products.left
+    return Scope(products, allowed, np.array([*unwanted, *left_out], np.int64), marks, products.marked(marks))
 
 
 def _bound(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
-def _nearest(loaded: Loaded, vector: np.ndarray, k: int, scope: Scope) -> Found:
-    rows, scores, way = loaded.searcher.nearest(vector, k, scope.allowed, scope.excluded)
-    before = len(scope.shown)
+def _nearest(vector: np.ndarray, k: int, scope: Scope) -> Found:
+    rows, scores, way = scope.products.nearest(vector, k, scope.allowed, scope.excluded)
+    before = len(scope.marks)
     places = [{"dense": Place(rank=before + n, score=float(score))} for n, score in enumerate(scores, start=1)]
     return Found(rows, scores, places, way)
 
 
-def _hybrid(loaded: Loaded, request: SearchRequest, vector: np.ndarray, scope: Scope) -> Found:
-    hits = loaded.hybrid.search(request.query, vector, request.k, scope.allowed, scope.left_out, scope.shown)
+def _hybrid(request: SearchRequest, vector: np.ndarray, scope: Scope) -> Found:
+    hits = scope.products.fused(request.query, vector, request.k, scope.allowed, scope.left_out, scope.shown)
     sources = [
         {
             name: Place(rank=place[0], score=place[1])
@@ -209,16 +217,22 @@ def _answer(
 ) -> Answer:
     why = [[]] * len(found.rows)
     if request.explain and loaded.explainer is not None:
-        why = loaded.explainer.nearest(loaded.searcher.vectors[found.rows])
+        why = loaded.explainer.nearest(scope.products.vectors(found.rows))
     hits = []
-    described = loaded.catalog.describe(found.rows)
-    for (product_id, title), score, sources, reasons in zip(described, found.scores, found.sources, why, strict=True):
-        image = None
-        if loaded.images is not None and product_id in loaded.images:
-            image = f"/products/{quote(str(product_id), safe='')}/image"
-        reasons = [Why(query=query, score=cosine) for query, cosine in reasons]
-        hits.append(Hit(product_id=product_id, title=title, score=score, sources=sources, image=image, why=reasons))
-    shown = [*scope.shown.tolist(), *found.rows.tolist()]
+    cards = scope.products.cards(found.rows)
+    for card, score, sources, reasons in zip(cards, found.scores, found.sources, why, strict=True):
+        hits.append(
+            Hit(
+                product_id=card.product_id,
+                title=card.title,
+                score=score,
+                sources=sources,
+                image=f"/products/{quote(str(card.product_id), safe='')}/image" if card.has_picture else None,
+                added=card.added,
+                why=[Why(query=query, score=cosine) for query, cosine in reasons],
+            )
+        )
+    shown = np.concatenate([scope.marks, scope.products.marks(found.rows)])
     more = len(hits) == request.k and len(shown) < MOST_SHOWN
     total = time.perf_counter() - started
     spent = {"embed": embedding_took, "search": total - embedding_took, "total": total}

@@ -71,7 +71,7 @@ def build_app(service: RetrievalService) -> fastapi.FastAPI:
     def image(product_id: Annotated[str, fastapi.Path(max_length=500)]) -> Response:
         """The picture of a product."""
         with service.borrow() as loaded:
-            found = None if loaded.images is None else loaded.images.get(product_id)
+            found = loaded.products().picture(product_id)
         if found is None:
             raise Problem(404, f"no picture of product {product_id!r}")
         content, kind = found
@@ -108,12 +108,14 @@ def build_app(service: RetrievalService) -> fastapi.FastAPI:
 
 def _describe(service: RetrievalService, name: str) -> BundleInfo:
     with service.borrow(name) as loaded:
+        products = loaded.products()
         return BundleInfo(
             name=loaded.name,
             space_id=loaded.bundle.manifest.space_id,
-            products=len(loaded.catalog),
+            products=products.count,
+            added=products.added_count,
             filters=loaded.catalog.attributes.fields,
-            hybrid=loaded.hybrid is not None,
+            hybrid=loaded.hybrid,
             explains=loaded.explainer is not None,
         )
 

@@ -1,6 +1,6 @@
 """What the service knows of products beside their vectors: ids, titles, attributes, texts and images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ class Catalog:
     Args:
         id_map: columns product_id and title, in the order of the index.
         products: a products table (Parquet) with attributes; rows in any order, products of other catalogs ignored.
+        partial: whether the table may know none of the products.
 
     Attributes:
         attributes: to filter by.
@@ -37,26 +38,19 @@ class Catalog:
         TfsageError: the products table cannot be read, has no product_id, or knows none of the index's products.
     """
 
-    def __init__(self, id_map: pa.Table, products: Path | None = None):
+    def __init__(self, id_map: pa.Table, products: Path | None = None, partial: bool = False):
         self._ids, self._titles = id_map["product_id"].combine_chunks(), id_map["title"].combine_chunks()
         self._is_integer = pa.types.is_integer(self._ids.type)
         self._row = {value: row for row, value in enumerate(self._ids.to_pylist())}
-        self._table = id_map if products is None else self._aligned(products)
+        self._table = id_map if products is None else self._aligned(products, partial)
         self.attributes = Attributes(self._table)
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def row(self, product_id: str | int) -> int:
-        """The row of a product.
-
-        Raises:
-            Problem: there is none (404).
-        """
-        row = self.find(product_id)
-        if row is None:
-            raise Problem(404, f"no product {product_id!r} in this bundle")
-        return row
+    def __iter__(self) -> Iterator[str | int]:
+        """The ids, in the order of the rows."""
+        return iter(self._row)
 
     def find(self, product_id: str | int) -> int | None:
         """The row of a product, or None. Text stands for a number where ids are numbers, and the other way round."""
@@ -67,42 +61,46 @@ class Catalog:
         except ValueError:
             return None
 
-    def describe(self, rows: np.ndarray) -> list[tuple[str | int, str]]:
-        """The id and the title (empty where there is none) of each row."""
-        return [(self._ids[int(row)].as_py(), self._titles[int(row)].as_py() or "") for row in rows]
+    def describe(self, row: int) -> tuple[str | int, str]:
+        """The id and the title (empty where there is none) of a row."""
+        return self._ids[row].as_py(), self._titles[row].as_py() or ""
 
     def texts(self) -> Iterator[str]:
-        """Everything that is said of each product, in one text."""
+        """Everything that is said of each product, in one text; at least the title that it was embedded with."""
         names = [name for name in ALL_TEXT_FIELDS if name in self._table.column_names]
         for batch in self._table.select(names).to_batches(_TEXT_BATCH):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 parts = (part for field in row for part in (field if isinstance(field, list) else [field]))
                 yield " ".join(part for part in parts if part)
 
-    def _aligned(self, path: Path) -> pa.Table:
-        table = read_table(path, ["product_id"])
-        # What was made from the text and vectors: not needed beside the index.
-        kept = [name for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
-        kept += [
-            name
-            for name in table.column_names
-            if pa.types.is_list(kind := table.schema.field(name).type) and pa.types.is_string(kind.value_type)
-        ]
-        places = pc.index_in(self._ids, value_set=table["product_id"].cast(self._ids.type).combine_chunks())
-        if places.null_count == len(places):
+    def _aligned(self, path: Path, partial: bool) -> pa.Table:
+        table = read_table(path, ["product_id"], _is_plain, self if partial else None)
+        ids = as_ids(path, table["product_id"], self._ids.type)
+        places = pc.index_in(self._ids, value_set=ids.combine_chunks())
+        if places.null_count == len(places) and not partial:
             raise TfsageError(f"{path}: has none of the products of the index; give the table that was embedded")
-        return table.select([name for name in table.column_names if name in kept]).take(places)
+        table = table.take(places)
+        if "title" not in table.column_names:
+            return table.append_column("title", self._titles)
+        place = table.column_names.index("title")
+        if is_text(kind := table.schema.field(place).type):
+            table = table.set_column(place, "title", pc.coalesce(table["title"], self._titles.cast(kind)))
+        return table
 
 
 class Images:
     """Pictures of products, from a Parquet file with the columns product_id and image (JPEG, PNG, GIF or WebP bytes).
 
+    Args:
+        path: of the file.
+        only: the products whose pictures are kept; all by default.
+
     Raises:
         TfsageError: the file cannot be read or lacks a column.
     """
 
-    def __init__(self, path: Path):
-        table = read_table(path, ["product_id", "image"])
+    def __init__(self, path: Path, only: Catalog | None = None):
+        table = read_table(path, ["product_id", "image"], lambda field: field.name in ("product_id", "image"), only)
         self._images = table["image"].combine_chunks()
         self._row = {str(value): row for row, value in enumerate(table["product_id"].to_pylist())}
 
@@ -157,16 +155,48 @@ class Pins:
         return self._vectors[row]
 
 
-def read_table(path: Path, needed: list[str]) -> pa.Table:
-    """A Parquet file.
+def read_table(
+    path: Path,
+    needed: list[str],
+    wanted: Callable[[pa.Field], bool] = lambda field: True,
+    only: Iterable[str | int] | None = None,
+) -> pa.Table:
+    """A Parquet file, of its columns those that are wanted, of its rows the products of `only`, where that is given.
 
     Raises:
-        TfsageError: it cannot be read, or lacks a column.
+        TfsageError: it cannot be read, or lacks a column that is needed.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        schema = pq.read_schema(path)
+        if missing := [name for name in needed if name not in schema.names]:
+            raise TfsageError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(schema.names)}")
+        columns = [field.name for field in schema if wanted(field)]
+        rows = None
+        if only is not None:
+            rows = pc.field("product_id").cast(pa.string()).isin(pa.array(map(str, only), pa.string()))
+        return pq.read_table(path, columns=columns, filters=rows, partitioning=None)
     except (OSError, pa.ArrowInvalid) as error:
         raise TfsageError(f"{path}: cannot be read as Parquet ({error})") from None
-    if missing := [name for name in needed if name not in table.column_names]:
-        raise TfsageError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(table.column_names)}")
-    return table
+
+
+def as_ids(path: Path, ids: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Ids of a file in the type of the bundle's.
+
+    Raises:
+        TfsageError: they cannot be.
+    """
+    try:
+        return ids.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise TfsageError(f"{path}: product_id: {ids.type}, where the bundle's are {kind}") from None
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether it is a type of text."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_plain(field: pa.Field) -> bool:
+    """Whether a column is a value or a list of texts; vectors are not needed beside the index."""
+    kind = field.type
+    return not pa.types.is_nested(kind) or (pa.types.is_list(kind) and pa.types.is_string(kind.value_type))

@@ -10,11 +10,14 @@ import pyarrow.parquet as pq
 from tfsage.bundle import Bundle
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
+from tfsage.evaluation.bm25 import BM25
+from tfsage.retrieval.added import read_added
 from tfsage.retrieval.catalog import Catalog, Images, Pins
 from tfsage.retrieval.explain import Explainer, training_queries
-from tfsage.retrieval.hybrid import Hybrid
+from tfsage.retrieval.products import Products, Published
 from tfsage.retrieval.searcher import Searcher
-from tfsage.retrieval.withdrawn import Withdrawn
+from tfsage.retrieval.watched import Watched
+from tfsage.retrieval.withdrawn import watch_withdrawn
 from tfsage.serving.cache import MemoryCache
 from tfsage.serving.cache_redis import RedisCache
 from tfsage.serving.client_metrics import ClientMetrics
@@ -35,7 +38,8 @@ class Settings:
         images: a Parquet file of pictures.
         pins: a Parquet file of pins' vectors.
         hybrid: whether hybrid search is offered; BM25 is built over all products when a bundle is loaded.
-        withdrawn: a text file of products that are not answered any more, see `Withdrawn`.
+        withdrawn: a text file of products that are not answered any more, see `watch_withdrawn`.
+        added: a Parquet file of embeddings of products that are new or have changed, see `read_added`.
     """
 
     addresses: tuple[str, ...] = ()
@@ -47,17 +51,25 @@ class Settings:
     pins: Path | None = None
     hybrid: bool = False
     withdrawn: Path | None = None
+    added: Path | None = None
 
 
 class Loaded:
     """A bundle with its index, vectors and catalog, and a client of a model server of its space.
+
+    Args:
+        bundle: to be loaded.
+        settings: see `Settings`.
+        metrics: what the client counts.
+        lenient: whether a file of added products that does not fit the bundle is left out, until it does; else that is
+            an error.
 
     Raises:
         TfsageError: no model server serves the bundle's space; the bundle is damaged; a file of the settings is not
             what it should be.
     """
 
-    def __init__(self, bundle: Bundle, settings: Settings, metrics: ClientMetrics):
+    def __init__(self, bundle: Bundle, settings: Settings, metrics: ClientMetrics, lenient: bool = False):
         self.bundle, self.name = bundle, bundle.folder.name
         with contextlib.ExitStack() as stack:
             # First of all, because it is quick to see that no server has the space.
@@ -70,22 +82,49 @@ class Loaded:
                     metrics=metrics,
                 )
             )
-            self.searcher = Searcher(bundle.load_index(), read_vectors(bundle))
+            searcher = Searcher(bundle.load_index(), read_vectors(bundle))
             data = None if settings.data is None else PreparedData(settings.data)
-            products = settings.products or (None if data is None else data.folder / "products.parquet")
-            self.catalog = Catalog(self.searcher.index.id_map, products)
-            self.images = None if settings.images is None else Images(settings.images)
-            self.withdrawn = None if settings.withdrawn is None else Withdrawn(settings.withdrawn, self.catalog)
+            table = settings.products or (None if data is None else data.folder / "products.parquet")
+            self.catalog = Catalog(searcher.index.id_map, table)
+            self.hybrid = settings.hybrid
+            self._published = Published(
+                self.catalog,
+                searcher,
+                None if settings.images is None else Images(settings.images),
+                BM25(self.catalog.texts()) if settings.hybrid else None,
+            )
             self.pins = None if settings.pins is None else Pins(settings.pins, bundle)
-            self.hybrid = Hybrid(self.searcher, self.catalog.texts()) if settings.hybrid else None
+            self.withdrawn = None if settings.withdrawn is None else watch_withdrawn(settings.withdrawn)
+            self.added = None if settings.added is None else self._watch_added(settings, table, lenient)
+            self._products = Products(self._published)
             self.explainer = None
             if data is not None:
                 self.explainer = Explainer(training_queries(data), self.client)
                 stack.callback(self.explainer.close)
             self._stack = stack.pop_all()
 
+    def products(self) -> Products:
+        """What can be answered now. A request takes it once, so that it sees one state of the files."""
+        added = None if self.added is None else self.added.value()
+        withdrawn = () if self.withdrawn is None else self.withdrawn.value()
+        products = self._products
+        if products.added is not added or products.withdrawn is not withdrawn:
+            self._products = products = Products(self._published, added, withdrawn)
+        return products
+
     def close(self) -> None:
         self._stack.close()
+
+    def _watch_added(self, settings: Settings, table: Path | None, lenient: bool) -> Watched:
+        files = [path for path in (settings.added, table, settings.images) if path is not None]
+        id_type = self._published.searcher.index.id_map.schema.field("product_id").type
+
+        def read():
+            bm25 = self._published.bm25
+            return read_added(settings.added, self.bundle, id_type, table, settings.images, bm25)
+
+        # Embeddings, texts and pictures take longer to read than a request may wait.
+        return Watched(files, read, "added products", patient=False, lenient=lenient)
 
 
 def read_vectors(bundle: Bundle) -> np.ndarray:

@@ -12,21 +12,24 @@ from tfsage.retrieval.problems import Problem
 MOST_SHOWN = 1000
 """How far one can page."""
 
+NEW = 1 << 63
+"""Set in what stands for a product that the bundle does not hold; anything below is a row of its index."""
+
 
 class Cursor(NamedTuple):
     """Where the next page goes on.
 
     bundle: the folder that the rows belong to.
     request: digest of the request, which must be the same on every page.
-    shown: rows of the pages before.
+    shown: the products of the pages before, uint64, see `Products.marks`.
     """
 
     bundle: str
     request: str
-    shown: list[int]
+    shown: np.ndarray
 
     def encode(self) -> str:
-        packed = np.array(self.shown, "<u4").tobytes()
+        packed = self.shown.astype("<u8").tobytes()
         parts = [self.bundle, self.request, base64.b64encode(packed).decode()]
         return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
@@ -38,7 +41,7 @@ def digest(request: dict) -> str:
 
 
 def resume(text: str, bundle: str, request: str, count: int) -> np.ndarray:
-    """The rows that earlier pages have shown, int64.
+    """What earlier pages have shown, uint64, see `Products.marks`.
 
     Args:
         text: the cursor of the page before.
@@ -51,7 +54,7 @@ def resume(text: str, bundle: str, request: str, count: int) -> np.ndarray:
     """
     try:
         name, of, packed = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
-        shown = np.frombuffer(base64.b64decode(packed), "<u4").astype(np.int64)
+        shown = np.frombuffer(base64.b64decode(packed), "<u8").astype(np.uint64)
     except (ValueError, TypeError, RecursionError):
         raise Problem(400, "cursor: not one that this service gave; leave it out for the first page") from None
     if of != request:
@@ -60,6 +63,6 @@ def resume(text: str, bundle: str, request: str, count: int) -> np.ndarray:
         raise Problem(410, f"cursor: bundle {name} was replaced by {bundle}; start again without a cursor")
     if len(shown) >= MOST_SHOWN:
         raise Problem(400, f"cursor: at most {MOST_SHOWN} results can be paged through; narrow the search down")
-    if len(shown) and shown.max() >= count:
+    if (shown[shown < NEW] >= count).any():
         raise Problem(400, "cursor: not one that this service gave; leave it out for the first page")
     return shown

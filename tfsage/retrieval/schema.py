@@ -116,6 +116,7 @@ class Hit(BaseModel):
         dict[str, Place], Field(description="Rankings it comes from: dense, lexical, or cluster N of Home.")
     ]
     image: Annotated[str | None, Field(description="Path of its picture.")] = None
+    added: Annotated[bool, Field(description="New or changed since the bundle was published.")] = False
     why: list[Why] = []
 
 
@@ -144,11 +145,13 @@ class Answer(BaseModel):
 
 
 class BundleInfo(BaseModel):
-    """A loaded bundle. filters: attribute -> its frequent values, or null for a number."""
+    """A loaded bundle. products: that can be answered, `added` of them as they were added since it was published.
+    filters: attribute -> its frequent values, or null for a number."""
 
     name: str
     space_id: str
     products: int
+    added: int
     filters: dict[str, list[str] | None]
     hybrid: bool
     explains: bool

@@ -43,7 +43,7 @@ class RetrievalService:
         except BaseException:
             self._slots["current"].close()
             raise
-        self.follower = Follower(Path(root), self._slots["current"], self._load)
+        self.follower = Follower(Path(root), self._slots["current"], self._load_next)
         self._count()
 
     def borrow(self, bundle: str = "current"):
@@ -75,11 +75,15 @@ class RetrievalService:
     def _load(self, bundle: Bundle) -> Loaded:
         return Loaded(bundle, self._settings, self._client_metrics)
 
+    def _load_next(self, bundle: Bundle) -> Loaded:
+        # Products that were added to the bundle before must not keep a new one of another space from answering.
+        return Loaded(bundle, self._settings, self._client_metrics, lenient=True)
+
     def _load_beside(self, bundle: Bundle) -> Loaded:
         with self.borrow() as published:
             same = published.bundle.manifest.space_id == bundle.manifest.space_id
-        # Vectors of pins are of the published space.
-        settings = self._settings if same else replace(self._settings, pins=None)
+        # Vectors of pins and of added products are of the published space.
+        settings = self._settings if same else replace(self._settings, pins=None, added=None)
         return Loaded(bundle, settings, self._client_metrics)
 
     def _count(self) -> None:
@@ -90,5 +94,11 @@ class RetrievalService:
         )
         swaps = Gauge("tfsage_bundle_swaps", "Times that a new bundle took over.", registry=registry)
         swaps.set_function(lambda: self.follower.swaps)
+        added = Gauge("tfsage_added_products", "Products answered as they were added.", registry=registry)
+        added.set_function(self._count_added)
         refused = Gauge("tfsage_bundle_refused", "1 while the published bundle is refused.", registry=registry)
         refused.set_function(lambda: float(self.follower.refusal is not None))
+
+    def _count_added(self) -> int:
+        with self.borrow() as loaded:
+            return loaded.products().added_count
