@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -130,6 +131,20 @@ def test_threads_do_not_change_the_counts(monkeypatch):
     monkeypatch.setattr(dense_ranks, "threadpool_info", lambda: [{"user_api": "blas", "num_threads": 7}])
     monkeypatch.setattr(dense_ranks, "_QUERY_BLOCK", 3)
     np.testing.assert_array_equal(as_counts(rank_dense(queries, products, judgements)), expected)
+
+
+def test_memory_does_not_grow_with_the_number_of_products(monkeypatch):
+    """Beyond the vectors and the order that are given; one int64 for every product would be 1.4 MB."""
+    monkeypatch.setattr(dense_ranks, "_SLAB", 2000)
+    monkeypatch.setattr(dense_ranks, "_PRODUCT_BLOCK", 1000)
+    every, peaks = np.arange(20), []
+    for count in (20_000, 20_000, 200_000):  # The first call also loads what is loaded once.
+        products, order = np.full((count, 4), 0.5, np.float32), np.arange(count)
+        tracemalloc.start()
+        rank_dense(products[:20], products, Judgements(every, every, np.ones(20), count, order))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 400_000, peaks
 
 
 class Killed(Exception):

@@ -36,6 +36,8 @@ def test_barred_is_every_positive_and_every_exclusion_once():
         ({"weight": np.ones(3)}, "one entry per pair"),
         ({"distractors": np.array([1, 1])}, "distinct"),
         ({"distractors": np.array([1, 2]), "remaining": np.array([0, 3, 3])}, "every row of the catalog once"),
+        ({"distractors": np.array([1, 2]), "remaining": np.array([0, 3, 5])}, "remaining must lie"),
+        ({"distractors": np.array([1, 2]), "remaining": np.array([0, 3, -1])}, "remaining must lie"),
         ({"remaining": np.array([0])}, "every row of the catalog once"),
         ({"excluded_query": np.array([2]), "excluded_product": np.array([0])}, "excluded_query"),
         ({"excluded_query": np.array([0])}, "same length"),

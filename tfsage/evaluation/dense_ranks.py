@@ -33,7 +33,7 @@ def rank_dense(
     title: str = "Ranking products",
     state: Path | None = None,
 ) -> PairRanks:
-    """Ranks by dot product, in blocks: memory does not grow with the number of distractors.
+    """Ranks by dot product, in blocks: memory does not grow with the number of products.
 
     Blocks of queries are shared out among as many threads as BLAS would use; each thread multiplies alone, since two
     threads in one product wait for one another while the counting is done by one.
@@ -123,10 +123,8 @@ class _Layout:
     def _blocks(self) -> Iterator[_Block]:
         products, sizes = self._judgements.products, self._judgements.sizes
         cuts = np.unique([0, *range(0, products, _PRODUCT_BLOCK), *range(0, products, _SLAB), *sizes])
-        place_of = np.empty(products, np.int64)
-        place_of[self._judgements.order] = np.arange(products)
         query, product = self._judgements.barred
-        position, place = self._position[query], place_of[product]
+        position, place = self._position[query], _places(product, self._judgements.order)
         block = np.searchsorted(cuts, place, side="right") - 1
         by_block = np.lexsort((position, block))
         position, place, block = position[by_block], place[by_block], block[by_block]
@@ -135,6 +133,18 @@ class _Layout:
             cells = slice(ends[number], ends[number + 1])
             size = int(np.searchsorted(sizes, start, side="right"))
             yield _Block(start, stop, size, position[cells], place[cells] - start)
+
+
+def _places(products: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Where each of some products stands in an order of all, int64 [n]; no memory grows with the length of the order."""
+    wanted, back = np.unique(products, return_inverse=True)
+    place = np.empty(len(wanted), np.int64)
+    for start in range(0, len(order), _SLAB):
+        rows = order[start : start + _SLAB]
+        at = np.minimum(np.searchsorted(wanted, rows), len(wanted) - 1)
+        found = np.flatnonzero(wanted[at] == rows)
+        place[at[found]] = start + found
+    return place[back]
 
 
 class _Workers:

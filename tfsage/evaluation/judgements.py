@@ -12,6 +12,13 @@ def _no_rows() -> np.ndarray:
     return np.empty(0, np.int64)
 
 
+def _marked(products: int, rows: np.ndarray) -> np.ndarray:
+    """bool [products]: which rows are among some; one byte of a product where sorting would take many."""
+    marked = np.zeros(products, bool)
+    marked[rows] = True
+    return marked
+
+
 @dataclass(frozen=True)
 class Judgements:
     """Engaged pairs of one task, what may compete with them, and what may not.
@@ -52,13 +59,13 @@ class Judgements:
             raise ValueError("every query row from 0 to the highest must have a pair")
         if len(self.excluded_query) and not 0 <= self.excluded_query.min() <= self.excluded_query.max() < self.queries:
             raise ValueError(f"excluded_query must lie in 0 .. {self.queries - 1}")
-        for name in ("product", "distractors", "excluded_product"):
+        for name in ("product", "distractors", "excluded_product", "remaining"):
             rows = getattr(self, name)
-            if len(rows) and not 0 <= rows.min() <= rows.max() < self.products:
+            if rows is not None and len(rows) and not 0 <= rows.min() <= rows.max() < self.products:
                 raise ValueError(f"{name} must lie in 0 .. {self.products - 1}")
-        if len(np.unique(self.distractors)) < len(self.distractors):
+        if _marked(self.products, self.distractors).sum() < len(self.distractors):
             raise ValueError("distractors must be distinct")
-        if len(self.order) != self.products or not np.bincount(self.order, minlength=self.products).all():
+        if len(self.order) != self.products or not _marked(self.products, self.order).all():
             raise ValueError("distractors and remaining must hold every row of the catalog once")
         if len(np.unique(self._keys(self.query, self.product))) < len(self.query):
             raise ValueError("a pair of query and product may occur only once")
@@ -75,8 +82,9 @@ class Judgements:
         """int64 [products]: the whole catalog, the distractors first."""
         remaining = self.remaining
         if remaining is None:
-            remaining = np.setdiff1d(np.arange(self.products), self.distractors, assume_unique=True)
-        return np.concatenate([self.distractors, remaining])
+            remaining = np.flatnonzero(~_marked(self.products, self.distractors))
+        # A copy would be as long as the catalog.
+        return np.concatenate([self.distractors, remaining]) if len(remaining) else self.distractors
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
