@@ -136,7 +136,7 @@ class _Layout:
 
 
 def _places(products: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Where each of some products stands in an order of all, int64 [n]; no memory grows with the length of the order."""
+    """Where each of some products stands in an order of all, int64 [n]; memory does not grow with that order."""
     wanted, back = np.unique(products, return_inverse=True)
     place = np.empty(len(wanted), np.int64)
     for start in range(0, len(order), _SLAB):
