@@ -65,7 +65,7 @@ def bias(form, options, size):
     def gradient(candidates):
         with tf.GradientTape() as tape:
             tape.watch(candidates.embedding)
-            total = row_losses(ROWS, candidates, form(ROWS, candidates, loss)).total
+            total = row_losses(ROWS, candidates, [form(ROWS, candidates, loss)]).total
         return tf.convert_to_tensor(tape.gradient(total, candidates.embedding))[:, 0]
 
     expected = np.zeros(4)

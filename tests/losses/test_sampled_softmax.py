@@ -17,7 +17,7 @@ MIXTURE = {"proposal": "mixture"}
 
 def losses(form, rows, candidates, scale=1.0, mask_others=True, **options):
     others = other_positives(rows, candidates) if mask_others else None
-    return row_losses(rows, candidates, form(rows, candidates, LossConfig(**options), others), scale)
+    return row_losses(rows, candidates, [form(rows, candidates, LossConfig(**options), others)], scale)
 
 
 def logit_gradient(form, rows, candidates, **options):
@@ -241,7 +241,7 @@ def test_temperature_divides_before_log_q_is_subtracted():
 def test_smoothing_is_the_cross_entropy_with_a_target_spread_over_valid_columns():
     rows, candidates = pool(S, P, query_ids=[1, 1, 2])
     term = in_batch_term(rows, candidates, LossConfig(), other_positives(rows, candidates))
-    result = row_losses(rows, candidates, term, label_smoothing=0.3)
+    result = row_losses(rows, candidates, [term], label_smoothing=0.3)
     z = S - np.log(P)
     for row, valid in enumerate([[0, 2], [1, 2], [0, 1, 2]]):
         target = np.full(len(valid), 0.3 / len(valid)) + 0.7 * (np.array(valid) == row)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-CHUNK_SIZE = 1 << 22
+CHUNK_SIZE = 1 << 21
 """Logits computed at once: few enough for the cache of a processor, enough to keep its matrix units busy."""
 
 _FEWEST_ROWS = 128

@@ -110,10 +110,9 @@ class SampledSoftmaxTask(tfrs.tasks.Retrieval):
             )
         scale = self._softmax_temperature.scale()
         options = {"label_smoothing": self._config.label_smoothing, "hardest": self._config.hardest}
-        parts = [row_losses(rows, candidates, term, scale, **options) for term in terms]
-        total, losses, negatives, uncertainty = (tf.add_n(field) for field in zip(*parts, strict=True))
-        if hard is not None:
-            mined = tf.cast(hard_weight, losses.dtype) * hard_negative_rows(rows, candidates, hard, scale)
-            total += tf.reduce_sum(tf.cast(rows.weight, losses.dtype) * mined)
-            losses += tf.stop_gradient(mined)
-        return RowLosses(total, losses, negatives, uncertainty / len(terms))
+        result = row_losses(rows, candidates, terms, scale, **options)
+        if hard is None:
+            return result
+        mined = tf.cast(hard_weight, result.rows.dtype) * hard_negative_rows(rows, candidates, hard, scale)
+        total = result.total + tf.reduce_sum(tf.cast(rows.weight, mined.dtype) * mined)
+        return result._replace(total=total, rows=result.rows + tf.stop_gradient(mined))

@@ -56,7 +56,7 @@ def in_batch_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, oth
     >>> rows = QueryRows(tf.eye(2), ids, tf.constant([0, 1]), tf.ones([2]))
     >>> pool = Candidates(tf.transpose([[2.0, 1.0], [0.0, 3.0]]), ids, ids, tf.constant([0, 0]),
     ...                   tf.math.log([0.5, 0.25]), tf.ones([2]))
-    >>> losses = row_losses(rows, pool, in_batch_term(rows, pool, LossConfig()))
+    >>> losses = row_losses(rows, pool, [in_batch_term(rows, pool, LossConfig())])
     >>> [round(float(row), 4) for row in losses.rows]
     [0.5514, 0.0246]
 
@@ -91,7 +91,7 @@ def random_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, other
     >>> rows = QueryRows(tf.eye(1), ids[:1], tf.constant([0]), tf.ones([1]))
     >>> pool = Candidates(tf.transpose([[2.0, 1.0, 2.0]]), ids, ids, tf.constant([0, 1, 1]),
     ...                   tf.math.log([0.5, 0.1, 0.1]), tf.ones([3]))
-    >>> losses = row_losses(rows, pool, random_term(rows, pool, LossConfig()))
+    >>> losses = row_losses(rows, pool, [random_term(rows, pool, LossConfig())])
     >>> [round(float(row), 4) for row in losses.rows]
     [0.3133]
 
@@ -119,7 +119,7 @@ def mixed_term(rows: QueryRows, candidates: Candidates, loss: LossConfig, others
     >>> rows = QueryRows(tf.eye(1), ids[:1], tf.constant([0]), tf.ones([1]))
     >>> pool = Candidates(tf.transpose([[2.0, 1.0]]), ids, ids, tf.constant([0, 1]),
     ...                   tf.math.log([0.5, 0.1]), tf.ones([2]))
-    >>> losses = row_losses(rows, pool, mixed_term(rows, pool, LossConfig()))
+    >>> losses = row_losses(rows, pool, [mixed_term(rows, pool, LossConfig())])
     >>> [round(float(row), 4) for row in losses.rows]
     [1.0436]
 

@@ -56,13 +56,13 @@ class CandidatePool(tf.Module):
             training: whether to count the pairs.
         """
         sizes = [tf.size(pairs[name]) for name in ("candidate_id", "negative_id", "hard_id")]
-        positives, negatives, hard = tf.split(embeddings, sizes)
+        pooled, hard = tf.split(embeddings, [sizes[0] + sizes[1], sizes[2]])
         ids = replicas.gather(tf.stack([pairs["candidate_id"], pairs["query_id"]], axis=1))
         positive_id, query_id, negative_id = ids[:, 0], ids[:, 1], replicas.gather(pairs["negative_id"])
         if training:
             self._count(query_id, positive_id)
         candidates = Candidates(
-            embedding=tf.concat([replicas.gather(positives), replicas.gather(negatives)], 0),
+            embedding=replicas.gather_parts(pooled, sizes[:2]),
             id=tf.concat([positive_id, negative_id], 0),
             query_id=tf.concat([query_id, tf.fill(tf.shape(negative_id), tf.constant(-1, tf.int64))], 0),
             source=tf.concat([tf.fill(tf.shape(positive_id), IN_BATCH), tf.fill(tf.shape(negative_id), RANDOM)], 0),

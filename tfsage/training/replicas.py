@@ -1,6 +1,6 @@
 """What replicas tell each other; every function is the identity where there is one replica alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tensorflow as tf
@@ -19,6 +19,16 @@ def gather(tensor: tf.Tensor) -> tf.Tensor:
     # An argument of the step has no device until something is done with it, and a worker with one replica needs one.
     rows = context.all_gather(tf.identity(tensor), axis=0)
     return _with_dense_gradient(tf.ensure_shape(rows, [None, *tensor.shape[1:]]))
+
+
+def gather_parts(tensor: tf.Tensor, sizes: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The first parts of all replicas, then their second ones, and so on; `sizes` are the rows of each, int32 scalars.
+
+    Where there is one replica it is the tensor itself, not a copy.
+    """
+    if _context() is None:
+        return tensor
+    return tf.concat([gather(part) for part in tf.split(tensor, sizes)], 0)
 
 
 def total(tensor: tf.Tensor) -> tf.Tensor:

@@ -88,24 +88,29 @@ def _embed_chunks(embed: Embed, features: dict, size: int, generators) -> tuple[
 
 def _chunk_gradients(embed, features, upstream, variables, size, generators, drawn) -> list:
     rows = count_rows(features)
+    chunks = _chunks(rows, size)
 
-    def gradients(first, last):
+    def gradients(place):
+        for generator, states in zip(generators, drawn, strict=True):
+            generator.state.assign(states.read(place))
+        first, last = place * size, tf.minimum((place + 1) * size, rows)
         with tf.GradientTape() as tape:
             vectors = embed(slice_rows(features, first, last))
         return tape.gradient(vectors, variables, output_gradients=upstream[first:last])
 
-    # Of no rows: which variables have a gradient, and whether it is one of few rows.
-    totals = tuple(_zeros(kind, variable) for kind, variable in zip(gradients(0, 0), variables, strict=True))
+    def add_chunk(place, totals):
+        return place + 1, tuple(_add_chunk(total, own) for total, own in zip(totals, gradients(place), strict=True))
 
-    def chunk(place, totals):
-        for generator, states in zip(generators, drawn, strict=True):
-            generator.state.assign(states.read(place))
-        own = gradients(place * size, tf.minimum((place + 1) * size, rows))
-        return place + 1, tuple(_add_chunk(total, gradient) for total, gradient in zip(totals, own, strict=True))
-
-    chunks = _chunks(rows, size)
+    # No chunk is embedded again before the loss is done, nor before the chunk ahead of it is: a loop by itself only
+    # waits for what its body reads first, and the memory of both would be needed at once.
+    with tf.control_dependencies([upstream]):
+        totals = tuple(_first_chunk(own, variable) for own, variable in zip(gradients(0), variables, strict=True))
+    with tf.control_dependencies(tf.nest.flatten(totals)):
+        second = tf.identity(1)
     shapes = (tf.TensorShape([]), tuple(_shape(total) for total in totals))
-    _, totals = tf.while_loop(lambda place, _: place < chunks, chunk, (0, totals), shapes, parallel_iterations=1)
+    _, totals = tf.while_loop(
+        lambda place, _: place < chunks, add_chunk, (second, totals), shapes, parallel_iterations=1
+    )
     return [_gradient(total, variable) for total, variable in zip(totals, variables, strict=True)]
 
 
@@ -126,17 +131,18 @@ class _TableSum(NamedTuple):
     place: tf.Tensor
 
 
-def _zeros(kind: tf.Tensor | tf.IndexedSlices | None, variable: tf.Variable) -> tf.Tensor | _TableSum | tuple[()]:
-    """The sum before the first chunk; () for a variable that has no gradient."""
-    if kind is None:
+def _first_chunk(
+    gradient: tf.Tensor | tf.IndexedSlices | None, variable: tf.Variable
+) -> tf.Tensor | _TableSum | tuple[()]:
+    """The sum after the first chunk; () for a variable that has no gradient."""
+    if gradient is None:
         return ()
-    if not isinstance(kind, tf.IndexedSlices):
-        return tf.zeros(variable.shape, variable.dtype)
-    return _TableSum(
-        tf.zeros([0], kind.indices.dtype),
-        tf.zeros([0, *variable.shape[1:]], variable.dtype),
-        tf.fill(variable.shape[:1], -1),
-    )
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    own = sum_duplicates(gradient)
+    place = tf.fill(variable.shape[:1], -1)
+    place = tf.tensor_scatter_nd_update(place, own.indices[:, None], tf.range(tf.size(own.indices)))
+    return _TableSum(own.indices, own.values, place)
 
 
 def _shape(total: tf.Tensor | _TableSum | tuple[()]) -> tf.TensorShape | _TableSum | tuple[()]:
