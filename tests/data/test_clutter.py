@@ -14,7 +14,7 @@ def shops(tmp_path_factory):
     """The plain shop, and what became of it."""
     folder = tmp_path_factory.mktemp("clutter")
     write_shop(folder / "plain", 300, seed=2, **SIZES)
-    write_cluttered_shop(folder / "cluttered", 300, copied=0.5, strays=4.0, seed=2, **SIZES)
+    write_cluttered_shop(folder / "cluttered", 300, copied=0.5, strays=4.0, pictureless=0.2, seed=2, **SIZES)
     return folder / "plain", folder / "cluttered"
 
 
@@ -24,6 +24,13 @@ def rows(shop, name="products"):
 
 def by_id(shop):
     return {row["product_id"]: row for row in rows(shop).to_pylist()}
+
+
+def pictureless(products):
+    """The products that share their only image with others; no other two have one in common."""
+    single = [tuple(row["image_embeddings"][0]) for row in products.values() if len(row["image_embeddings"]) == 1]
+    placeholder = max(set(single), key=single.count)
+    return {name for name, row in products.items() if tuple(row["image_embeddings"][0]) == placeholder}
 
 
 def test_copies_are_listings_of_dealers_that_nobody_engages_with(shops):
@@ -38,10 +45,21 @@ def test_copies_are_listings_of_dealers_that_nobody_engages_with(shops):
     assert not pc.any(pc.starts_with(rows(shops[1], "engagements")["entity_id"], "copy-")).as_py()
 
 
+def test_products_without_a_photograph_and_their_copies_show_one_placeholder(shops):
+    plain, cluttered = map(by_id, shops)
+    bare = pictureless(cluttered)
+    assert 40 < len(bare & plain.keys()) < 80
+    assert all(len(cluttered[name]["image_embeddings"]) == 1 for name in bare)
+    copies = {name for name in cluttered if name.startswith("copy-")}
+    assert bare & copies == {name for name in copies if name.removeprefix("copy-") in bare}
+    assert not pictureless(plain) - {next(iter(pictureless(plain)))}, "nothing is shared in the plain shop"
+
+
 def test_images_are_those_of_the_product_and_stray_ones_at_any_place(shops):
     plain, cluttered = map(by_id, shops)
     extra, places = [], []
-    for name, row in plain.items():
+    for name in plain.keys() - pictureless(cluttered):
+        row = plain[name]
         own, now = np.array(row["image_embeddings"]), np.array(cluttered[name]["image_embeddings"])
         assert len(now) <= 20
         same = (now[:, None] == own).all(-1)
@@ -57,7 +75,12 @@ def test_what_copies_and_strays_have_in_common_can_be_seen(shops):
     own = np.concatenate([row["image_embeddings"] for row in plain.values()])
     known = {tuple(image) for image in own.tolist()}
     strays = np.array(
-        [image for name in plain for image in cluttered[name]["image_embeddings"] if tuple(image) not in known]
+        [
+            image
+            for name in plain.keys() - pictureless(cluttered)
+            for image in cluttered[name]["image_embeddings"]
+            if tuple(image) not in known
+        ]
     )
     assert np.linalg.norm(strays, axis=1) == pytest.approx(1, abs=1e-5)
     scene = strays.mean(0) / np.linalg.norm(strays.mean(0))
@@ -77,6 +100,6 @@ def test_products_and_pins_share_boards(shops):
 
 
 def test_the_same_seed_gives_the_same_shop(shops, tmp_path):
-    write_cluttered_shop(tmp_path / "again", 300, copied=0.5, strays=4.0, seed=2, **SIZES)
+    write_cluttered_shop(tmp_path / "again", 300, copied=0.5, strays=4.0, pictureless=0.2, seed=2, **SIZES)
     for name in ("products", "boards"):
         assert rows(tmp_path / "again", name).equals(rows(shops[1], name))

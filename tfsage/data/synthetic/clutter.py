@@ -23,16 +23,22 @@ _COPY_NOISE = 0.3
 
 
 def write_cluttered_shop(
-    out: str | Path, products: int, copied: float = 0.8, strays: float = 4.0, seed: int = 1, **sizes: int
+    out: str | Path,
+    products: int,
+    copied: float = 0.8,
+    strays: float = 4.0,
+    pictureless: float = 0.1,
+    seed: int = 1,
+    **sizes: int,
 ) -> None:
     """Writes a synthetic shop whose catalog is less tidy, for comparisons that a tidy one cannot decide.
 
     - Some listings are copied by dealers: the same texts and, with a watermark, the same images, under another
       merchant. Nobody ever engages with a copy, so that only random negatives can teach to avoid it (ItemSage §3.4:
       "unengaged products in the catalog will never appear as negative labels").
+    - Some listings came without a photograph: the shop shows its one placeholder. Only texts tell what they are.
     - Among a product's images, at any place, are stray ones that show some other product, in a scene: a product has
       up to 20 images (ItemSage §3.2), and not all of them tell what it is.
-
     - A pin's embedding is also its only image, so that a tower over images reads pins as well as products.
     - Boards of products and boards of pins that have one title are one board, as far as there are both.
 
@@ -43,6 +49,7 @@ def write_cluttered_shop(
         products: number of products that are no copies.
         copied: share of them that has a copy.
         strays: mean number of stray images of a product.
+        pictureless: share of the products that have the placeholder as their only image, and so do their copies.
         seed: decides everything.
         sizes: the other sizes of `write_shop`.
 
@@ -52,7 +59,7 @@ def write_cluttered_shop(
     with staged_folder(out, "products.parquet") as folder, TemporaryDirectory(dir=folder) as scratch:
         plain = Path(scratch) / "plain"
         write_shop(plain, products, seed, **sizes)
-        _clutter(plain / "products.parquet", folder / "products.parquet", copied, strays, seed)
+        _clutter(plain / "products.parquet", folder / "products.parquet", copied, strays, pictureless, seed)
         _share_boards(plain / "boards.parquet")
         _let_pins_have_images(plain / "pins.parquet", folder / "pins.parquet")
         for name in ("products", "pins"):
@@ -61,15 +68,17 @@ def write_cluttered_shop(
             path.rename(folder / path.name)
 
 
-def _clutter(source: Path, target: Path, copied: float, strays: float, seed: int) -> None:
+def _clutter(source: Path, target: Path, copied: float, strays: float, pictureless: float, seed: int) -> None:
     file = open_parquet(source)
     dimension = file.schema_arrow.field("image_embeddings").type.value_type.list_size
-    watermark, scene = _unit(np.random.default_rng([seed, 3]).standard_normal((2, dimension)))
+    watermark, scene, placeholder = _unit(np.random.default_rng([seed, 3]).standard_normal((3, dimension)))
     with pq.ParquetWriter(target, file.schema_arrow, compression="zstd") as writer:
         for number, batch in enumerate(file.iter_batches(_BATCH)):
             rng = np.random.default_rng([seed, 4, number])
-            rows, images, lengths = _with_copies(batch, copied, watermark, rng)
+            rows, images, lengths, origin = _with_copies(batch, copied, watermark, rng)
             images, lengths = _with_strays(images, lengths, strays, scene, rng)
+            bare = (rng.random(len(batch)) < pictureless)[origin]
+            images, lengths = _without_pictures(images, lengths, bare, placeholder)
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(images.ravel(), pa.float32()), dimension)
             offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
             place = rows.schema.get_field_index("image_embeddings")
@@ -79,8 +88,8 @@ def _clutter(source: Path, target: Path, copied: float, strays: float, seed: int
 
 def _with_copies(
     batch: pa.RecordBatch, copied: float, watermark: np.ndarray, rng: np.random.Generator
-) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-    """The rows and their copies; all images, float [total, dimension]; how many each row has."""
+) -> tuple[pa.Table, np.ndarray, np.ndarray, np.ndarray]:
+    """The rows and their copies; all images, float [total, dim]; how many each row has; what it is, or is a copy of."""
     table = pa.Table.from_batches([batch])
     images, lengths = _images(batch["image_embeddings"])
     chosen = np.flatnonzero(rng.random(len(table)) < copied)
@@ -96,7 +105,8 @@ def _with_copies(
     taken = _unit(np.concatenate([images[:0], *(images[starts[row] : starts[row] + lengths[row]] for row in chosen)]))
     noise = rng.standard_normal(taken.shape) * (_COPY_NOISE / np.sqrt(taken.shape[1]))
     images = np.concatenate([images, _unit(taken + _WATERMARK * watermark + noise)])
-    return pa.concat_tables([table, copies]), images, np.concatenate([lengths, lengths[chosen]])
+    origin = np.concatenate([np.arange(len(table)), chosen])
+    return pa.concat_tables([table, copies]), images, lengths[origin], origin
 
 
 def _with_strays(
@@ -108,6 +118,18 @@ def _with_strays(
     both = np.concatenate([images, _unit(others + _SCENE * scene)])
     row = np.concatenate([np.repeat(np.arange(len(lengths)), lengths), np.repeat(np.arange(len(lengths)), extra)])
     return both[np.lexsort([rng.random(len(both)), row])], lengths + extra
+
+
+def _without_pictures(
+    images: np.ndarray, lengths: np.ndarray, bare: np.ndarray, placeholder: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images with one placeholder in the place of all those of the rows that are `bare`."""
+    starts = np.cumsum(lengths) - lengths
+    images = images.copy()
+    images[starts[bare]] = placeholder
+    kept = ~np.repeat(bare, lengths)
+    kept[starts[bare]] = True
+    return images[kept], np.where(bare, 1, lengths)
 
 
 def _let_pins_have_images(source: Path, target: Path) -> None:
