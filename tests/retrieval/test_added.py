@@ -1,6 +1,6 @@
 """Products that came after the bundle are answered like all others: as brute force over both finds them."""
 
-import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -9,66 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.retrieval.conftest import PNG, TITLES
+from export.embed_catalog import embed_catalog
+from tests.export import fakes
+from tests.retrieval.conftest import NEW, PNG, TITLES, VECTORS, unit, write_added
 from tests.retrieval.test_app import ask, ids, query_vector
 from tests.retrieval.test_swap import wait_for
 from tests.serving.models import DIMENSION
-from tfsage.bundle import Bundle, embeddings_schema, point_current
+from tfsage.bundle import MANIFEST, Bundle, point_current
 from tfsage.errors import TfsageError
 from tfsage.retrieval import swap
+from tfsage.retrieval.added import watch_added
+from tfsage.retrieval.catalog import Catalog
 from tfsage.retrieval.loaded import Settings
 from tfsage.retrieval.service import RetrievalService
 from tfsage.retrieval.withdrawn import watch_withdrawn
 from tfsage.serving.registry import load_registry
 from tfsage.serving.server import ModelServer, base_paths
-
-NEW = {"n1": "brass lamp", "n0": "walnut stool", "n2": "oak lamp", "p4": "walnut sink", "p20": "gold sofa"}
-"""Products that the bundle does not hold, and two that it does, with other titles than there."""
-
-
-def unit(count: int, seed: int = 5) -> np.ndarray:
-    vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-VECTORS = dict(zip(NEW, unit(len(NEW)), strict=True))
-
-
-def write(path: Path, space: str, titles=NEW, vectors=None, order=None) -> None:
-    """What `python -m export.catalog` writes, written aside and renamed."""
-    rows = list(titles)
-    vectors = np.stack([VECTORS[name] for name in rows]) if vectors is None else np.asarray(vectors, np.float32)
-    embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-    columns = [rows, list(titles.values()), embedding, [space] * len(rows)]
-    table = pa.table(
-        [pa.array(rows, pa.string()), pa.array(columns[1], pa.string()), embedding, pa.array(columns[3], pa.string())],
-        schema=embeddings_schema(pa.string(), vectors.shape[1]).with_metadata({"space_id": space}),
-    )
-    aside = path.with_name("aside")
-    pq.write_table(table if order is None else table.take(order), aside)
-    os.replace(aside, path)
-
-
-@pytest.fixture
-def added(world, settings, monkeypatch, tmp_path):
-    """A file of added products that the running service follows, with pictures and attributes of some of them."""
-    path, table, images = (tmp_path / f"{name}.parquet" for name in ("added", "products", "images"))
-    write(path, world.bundle.manifest.space_id)
-    known = pq.read_table(settings.products)
-    new = {
-        "product_id": ["n0", "n1", "p4"],
-        "title": [NEW[name] for name in ("n0", "n1", "p4")],
-        "colors": [["walnut"], ["brass"], ["walnut"]],
-        "product_types": ["stool", "lamp", "sink"],
-        "price": [100.0, 5.0, 104.0],
-    }
-    others = known.filter(pa.array([name not in ("p4", "p20") for name in known["product_id"].to_pylist()]))
-    pq.write_table(pa.concat_tables([others, pa.table(new)]), table)
-    pq.write_table(pa.table({"product_id": ["n1", "p4"], "image": [PNG, PNG]}), images)
-    with world.service.borrow() as loaded:
-        given = Settings(images=images, added=path)
-        monkeypatch.setattr(loaded, "added", loaded._watch_added(given, table, lenient=False))
-    return path
 
 
 def union(world, titles=NEW) -> dict[str, np.ndarray]:
@@ -115,7 +71,7 @@ def test_an_updated_product_is_answered_once_and_as_it_is_now(world, added):
 def test_the_order_of_the_file_does_not_matter(world, added):
     bodies = [{"query": "oak lamp", "k": 40, "hybrid": hybrid} for hybrid in (False, True)]
     before = [ask(world, "/search", **body)["hits"] for body in bodies]
-    write(added, world.bundle.manifest.space_id, order=[3, 0, 4, 2, 1])
+    write_added(added, world.bundle.manifest.space_id, order=[3, 0, 4, 2, 1])
     assert [ask(world, "/search", **body)["hits"] for body in bodies] == before
 
 
@@ -160,7 +116,7 @@ def test_pages_do_not_repeat_what_the_file_meanwhile_brings_or_takes(world, adde
     assert {"n1", "n2", "p4"} <= shown
     later = {"a new one": "first by its id", "n2": NEW["n2"], of_the_bundle: "an update"}
     vectors = [VECTORS["n0"], VECTORS["n2"], VECTORS["n1"]]
-    write(added, world.bundle.manifest.space_id, later, vectors)
+    write_added(added, world.bundle.manifest.space_id, later, vectors)
     second = ask(world, "/similar", **body | {"k": 100}, cursor=first["cursor"])
     now = {f"p{row}": own for row, own in enumerate(world.vectors)} | dict(zip(later, vectors, strict=True))
     assert ids(second) == best(now, vector, 100, leave_out=shown)
@@ -170,7 +126,7 @@ def test_pages_do_not_repeat_what_the_file_meanwhile_brings_or_takes(world, adde
 def test_the_cursor_of_the_last_page_is_one_that_can_be_sent(world, added):
     """1,000 products that the bundle does not hold, whose ids are as long as ids may be."""
     many = {f"{number:0>500}": "" for number in range(1100)}
-    write(added, world.bundle.manifest.space_id, many, unit(1100))
+    write_added(added, world.bundle.manifest.space_id, many, unit(1100))
     seen, cursor = [], None
     for _ in range(10):
         page = ask(world, "/search", query="oak lamp", k=100, **({"cursor": cursor} if cursor else {}))
@@ -242,12 +198,14 @@ def test_a_replaced_file_is_answered_from_by_the_next_request(world, added):
     space = world.bundle.manifest.space_id
     vector = query_vector(world, "oak lamp")
     for names in (["n1"], ["p4", "n2"], [], list(NEW)):
-        write(added, space, {name: NEW[name] for name in names}, np.stack([*map(VECTORS.get, names), *unit(1)])[:-1])
+        write_added(
+            added, space, {name: NEW[name] for name in names}, np.stack([*map(VECTORS.get, names), *unit(1)])[:-1]
+        )
         answer = ask(world, "/search", query="oak lamp", k=100)
         assert ids(answer) == best(union(world, names), vector, 100)
         assert {hit["product_id"] for hit in answer["hits"] if hit["added"]} == set(names)
     assert "no product 'n1'" not in str(ask(world, "/similar", product_id="n1"))
-    write(added, space, {}, np.zeros((0, DIMENSION)))
+    write_added(added, space, {}, np.zeros((0, DIMENSION)))
     assert "no product 'n1'" in ask(world, "/similar", 404, product_id="n1")["error"]
 
 
@@ -264,16 +222,16 @@ def spoiled(path: Path, space: str) -> dict[str, tuple]:
         "gone": (path.unlink, "cannot be read as Parquet"),
         "not Parquet": (lambda: path.write_bytes(b"PAR1"), "cannot be read as Parquet"),
         "cut": (lambda: path.write_bytes(path.read_bytes()[:-40]), "cannot be read as Parquet"),
-        "space": (lambda: write(path, "0" * 12, long, [one]), "products of space 000000000000, the bundle"),
+        "space": (lambda: write_added(path, "0" * 12, long, [one]), "products of space 000000000000, the bundle"),
         "no space": (lambda: table(space_id=[None]), "products of space None"),
         "two spaces": (
             lambda: table(product_id=["a", "b"], title=["", ""], embedding=[one.tolist()] * 2, space_id=[space, "x"]),
             f"products of space {space}, x",
         ),
         "column": (lambda: table(space_id=None), "has no column space_id; it has product_id, title, embedding"),
-        "NaN": (lambda: write(path, space, long, [nan]), "row 0 holds NaN or infinite values"),
-        "length": (lambda: write(path, space, long, [1.1 * one]), "row 0 has length 1.1, not 1"),
-        "dimension": (lambda: write(path, space, long, [[1.0]]), f"expected {DIMENSION} numbers in each"),
+        "NaN": (lambda: write_added(path, space, long, [nan]), "row 0 holds NaN or infinite values"),
+        "length": (lambda: write_added(path, space, long, [1.1 * one]), "row 0 has length 1.1, not 1"),
+        "dimension": (lambda: write_added(path, space, long, [[1.0]]), f"expected {DIMENSION} numbers in each"),
         "ragged": (
             lambda: table(product_id=["a", "b"], title=["", ""], embedding=[[1.0], [1.0, 0.0]], space_id=[space] * 2),
             f"expected {DIMENSION} numbers in each",
@@ -281,6 +239,10 @@ def spoiled(path: Path, space: str) -> dict[str, tuple]:
         "no vector": (lambda: table(embedding=pa.array([None], pa.list_(pa.float32()))), f"expected {DIMENSION}"),
         "text": (lambda: table(embedding=["words"]), f"expected {DIMENSION} numbers in each, got string"),
         "title": (lambda: table(title=[["a"]]), "title: expected text, got list"),
+        "not UTF-8": (
+            lambda: table(title=pa.array([b"\xff"]).view(pa.string())),
+            "cannot be read as Parquet (Column 1: ",
+        ),
         "repeated": (
             lambda: table(product_id=["a"] * 2, title=["", ""], embedding=[one.tolist()] * 2, space_id=[space] * 2),
             "product_id is null or repeats (for example 'a')",
@@ -303,7 +265,7 @@ def test_a_file_that_goes_bad_changes_nothing_and_is_reported_once(world, added,
     said = capsys.readouterr().err
     assert said.count("added products stay as they are") == said.count("\n") == 1
     assert str(added) in said and message in said
-    write(added, world.bundle.manifest.space_id, {"n1": "mended"}, [VECTORS["n1"]])
+    write_added(added, world.bundle.manifest.space_id, {"n1": "mended"}, [VECTORS["n1"]])
     answer = ask(world, "/search", query="oak lamp", k=100)
     assert [hit["title"] for hit in answer["hits"] if hit["added"]] == ["mended"]
 
@@ -313,14 +275,36 @@ def test_a_service_does_not_start_on_a_bad_file(world, added, wrong):
     spoil, message = spoiled(added, world.bundle.manifest.space_id)[wrong]
     spoil()
     with world.service.borrow() as loaded, pytest.raises(TfsageError, match="^[^\n]*$") as refused:
-        loaded._watch_added(Settings(added=added), None, lenient=False)
+        watch_added(added, loaded.bundle, loaded.catalog)
     assert str(refused.value).startswith(f"{added}: ") and message in str(refused.value)
 
 
+def test_what_export_catalog_makes_of_some_products_is_what_is_read(tmp_path):
+    """The day's routine: the published bundle's product tower embeds a table with one product changed and one new."""
+    bundle = fakes.write_bundle(tmp_path / "published" / "bundle", count=20)
+    published = pq.read_table(bundle.parts())
+    whole = pq.read_table(tmp_path / "published" / "products-1-20.parquet")
+    changed = whole.slice(6, 2).set_column(0, "product_id", pa.array(["p7", "new"]))
+    pq.write_table(changed, tmp_path / "new.parquet")
+    for name in (MANIFEST, "product_tower"):
+        copy = shutil.copytree if (bundle.folder / name).is_dir() else shutil.copy
+        (tmp_path / "day").mkdir(exist_ok=True)
+        copy(bundle.folder / name, tmp_path / "day" / name)
+    made = embed_catalog(Bundle.open(tmp_path / "day"), tmp_path / "new.parquet", batch_size=16)
+    made.parts()[0].rename(tmp_path / "added.parquet")
+    catalog = Catalog(published.select(["product_id", "title"]))
+    added = watch_added(tmp_path / "added.parquet", bundle, catalog).value()
+    assert list(added.catalog) == ["new", "p7"]
+    # Row 6 of the catalog became p7, and row 7 the new product: tower and rows are the same, and so are the vectors.
+    stored = np.stack(published["embedding"].to_pylist()).astype(np.float32)
+    np.testing.assert_allclose(added.vectors, stored[[7, 6]], atol=1e-6)
+    assert added.catalog.describe(1)[1] == whole["title"][6].as_py()
+
+
 def test_what_is_wrong_with_another_space_says_how_to_mend_it(world, added):
-    write(added, "0" * 12, {"n1": ""}, [VECTORS["n1"]])
+    write_added(added, "0" * 12, {"n1": ""}, [VECTORS["n1"]])
     with world.service.borrow() as loaded, pytest.raises(TfsageError) as refused:
-        loaded._watch_added(Settings(added=added), None, lenient=False)
+        watch_added(added, loaded.bundle, loaded.catalog)
     space = world.bundle.manifest.space_id
     assert str(refused.value) == (
         f"{added}: products of space 000000000000, the bundle {space} is of space {space}; embed them with its product "
@@ -354,7 +338,7 @@ def test_requests_do_not_wait_for_the_one_that_reads(world, added, monkeypatch):
         return read()
 
     monkeypatch.setattr(watched, "_read", slowly)
-    write(added, world.bundle.manifest.space_id, {"n9": "later"}, unit(1))
+    write_added(added, world.bundle.manifest.space_id, {"n9": "later"}, unit(1))
     first = threading.Thread(target=watched.value)
     first.start()
     assert reading.wait(20)
@@ -375,7 +359,7 @@ def test_a_new_bundle_of_another_space_leaves_them_out_until_they_are_embedded_a
     first, second = (Bundle.open(tmp_path / name) for name in names)
     point_current(tmp_path, names[0])
     added = tmp_path / "added.parquet"
-    write(added, first.manifest.space_id)
+    write_added(added, first.manifest.space_id)
     with (
         ModelServer(load_registry(base_paths(first))) as one,
         ModelServer(load_registry(base_paths(second))) as two,
@@ -388,7 +372,7 @@ def test_a_new_bundle_of_another_space_leaves_them_out_until_they_are_embedded_a
 
         assert count() == 5
         # Those of the next space may come before its bundle: until then nothing changes.
-        write(added, second.manifest.space_id, {"n1": "early"}, [VECTORS["n1"]])
+        write_added(added, second.manifest.space_id, {"n1": "early"}, [VECTORS["n1"]])
         assert count() == 5
         point_current(tmp_path, names[1])
         wait_for(lambda: service.follower.swaps == 1)
@@ -405,5 +389,5 @@ def test_a_new_bundle_of_another_space_leaves_them_out_until_they_are_embedded_a
         assert said.count("without added products") == said.count("added products") == 1
         assert f"products of space {second.manifest.space_id}, the bundle {names[0]}" in said
         assert service.follower.refusal is None
-        write(added, first.manifest.space_id)
+        write_added(added, first.manifest.space_id)
         assert count() == 5

@@ -105,6 +105,26 @@ def test_home_of_several_products(page):
     expect(page.locator("#tray")).to_be_hidden()
 
 
+def test_products_that_came_after_the_bundle_are_cards_like_others(page, added):
+    search(page, "brass lamp")
+    page.click(".more")
+    page.click(".more")
+    expect(page.locator("li[data-id]")).to_have_count(33)
+    card = page.locator("li[data-id=n1]")
+    expect(card.locator("h3")).to_have_text("brass lamp")
+    expect(card.locator(".sources")).to_contain_text("added since the bundle")
+    expect(page.locator(".sources", has_text="added since the bundle")).to_have_count(5)
+    page.wait_for_function("document.querySelector('li[data-id=n1] img:not([hidden])').naturalWidth > 0")
+    card.locator(".pick").click()
+    no_violations(page)
+    card.locator(".similar").click()
+    expect(page.locator("section h2")).to_have_text("Similar to brass lamp")
+    assert "brass lamp" not in titles(page)
+    page.click("#recommend")
+    expect(page.locator("section h2")).to_have_text("Home of somebody who liked brass lamp")
+    assert "brass lamp" not in titles(page)
+
+
 def test_filters_and_words(page):
     search(page, "oak lamp")
     page.select_option("#field", "colors")

@@ -13,6 +13,7 @@ from tfsage.evaluation.bm25 import BM25
 from tfsage.index.base import check_vectors
 from tfsage.retrieval.catalog import Catalog, Images, as_ids, is_text, read_table
 from tfsage.retrieval.hybrid import OtherTexts
+from tfsage.retrieval.watched import Watched
 
 _COLUMNS = ["product_id", "title", "embedding", "space_id"]
 
@@ -32,36 +33,58 @@ class Added(NamedTuple):
     words: OtherTexts | None
 
 
-def read_added(
-    path: Path, bundle: Bundle, id_type: pa.DataType, products: Path | None, images: Path | None, bm25: BM25 | None
-) -> Added | None:
-    """Reads products as `python -m export.catalog` embeds them: one part of a bundle's embeddings.
+def watch_added(
+    path: Path,
+    bundle: Bundle,
+    catalog: Catalog,
+    products: Path | None = None,
+    images: Path | None = None,
+    bm25: BM25 | None = None,
+    *,
+    lenient: bool = False,
+) -> Watched[Added]:
+    """Products as `python -m export.catalog` embeds them, in one part of a bundle's embeddings, as it is now.
 
     Args:
-        path: a Parquet file with the columns product_id, title, embedding and space_id.
+        path: a Parquet file with the columns product_id, title, embedding and space_id; without rows, nothing is added.
         bundle: whose product tower made the embeddings.
-        id_type: of the bundle's ids.
-        products: a products table with attributes and texts of these products, too; those that it lacks have none.
-        images: a Parquet file with pictures of these products, too.
-        bm25: of the bundle's products.
-
-    Returns:
-        None when the file has no rows.
+        catalog: the bundle's products.
+        products: a products table with attributes and texts of the added ones, too; those that it lacks have none.
+        images: a Parquet file with pictures of the added ones, too.
+        bm25: of the bundle's products, where their texts are to be ranked.
+        lenient: see `Watched`.
 
     Raises:
-        TfsageError: the file cannot be read or lacks a column; its products are of another space, its ids null,
-            repeated or of another type, its vectors not unit vectors of the bundle's dimension.
+        TfsageError: a file cannot be read or lacks a column; the products are of another space, their ids null,
+            repeated or of another type, their vectors not unit vectors of the bundle's dimension.
     """
+    files = [each for each in (path, products, images) if each is not None]
+    # Embeddings, texts and pictures take longer to read than every request should wait.
+    return Watched(
+        files,
+        lambda: _read(path, bundle, catalog, products, images, bm25),
+        "added products",
+        patient=False,
+        lenient=lenient,
+    )
+
+
+def _read(
+    path: Path, bundle: Bundle, published: Catalog, products: Path | None, images: Path | None, bm25: BM25 | None
+) -> Added | None:
     table = read_table(path, _COLUMNS, lambda field: field.name in _COLUMNS).select(_COLUMNS)
     if not len(table):
         return None
     _check_space(path, table["space_id"], bundle)
-    ids = as_ids(path, table["product_id"], id_type)
-    table = table.set_column(0, "product_id", _distinct(path, ids)).sort_by("product_id")
-    if not is_text(table.schema.field("title").type):
-        raise TfsageError(f"{path}: title: expected text, got {table.schema.field('title').type}")
+    ids = _distinct(path, as_ids(path, table["product_id"], published.id_type))
+    if not is_text(kind := table.schema.field("title").type):
+        raise TfsageError(f"{path}: title: expected text, got {kind}")
     vectors = _vectors(path, table["embedding"].combine_chunks(), bundle.manifest.dimension)
-    catalog = Catalog(table.select(["product_id", "title"]), products, partial=True)
+    # So that nothing depends on the order of the file, not even the last bit of a score.
+    order = pc.sort_indices(ids)
+    id_map = pa.table({"product_id": ids.take(order), "title": table["title"].take(order)})
+    vectors = vectors[order.to_numpy()]
+    catalog = Catalog(id_map, products, partial=True)
     return Added(
         catalog,
         vectors,

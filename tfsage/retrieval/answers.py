@@ -74,7 +74,7 @@ def search(loaded: Loaded, request: SearchRequest) -> Answer:
     except TfsageError as error:
         raise Problem(422, str(error)) from None
     scope = _scope(loaded, loaded.products(), request)
-    if request.hybrid and not loaded.hybrid:
+    if request.hybrid and loaded.bm25 is None:
         raise Problem(400, "hybrid: this service was started without it; start it with --hybrid")
     embedded = loaded.client.lookup([request.query])
     embedding_took = time.perf_counter() - started

@@ -115,7 +115,7 @@ def _describe(service: RetrievalService, name: str) -> BundleInfo:
             products=products.count,
             added=products.added_count,
             filters=loaded.catalog.attributes.fields,
-            hybrid=loaded.hybrid,
+            hybrid=loaded.bm25 is not None,
             explains=loaded.explainer is not None,
         )
 

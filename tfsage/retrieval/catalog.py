@@ -33,6 +33,7 @@ class Catalog:
 
     Attributes:
         attributes: to filter by.
+        id_type: of the ids.
 
     Raises:
         TfsageError: the products table cannot be read, has no product_id, or knows none of the index's products.
@@ -40,7 +41,8 @@ class Catalog:
 
     def __init__(self, id_map: pa.Table, products: Path | None = None, partial: bool = False):
         self._ids, self._titles = id_map["product_id"].combine_chunks(), id_map["title"].combine_chunks()
-        self._is_integer = pa.types.is_integer(self._ids.type)
+        self.id_type = self._ids.type
+        self._is_integer = pa.types.is_integer(self.id_type)
         self._row = {value: row for row, value in enumerate(self._ids.to_pylist())}
         self._table = id_map if products is None else self._aligned(products, partial)
         self.attributes = Attributes(self._table)
@@ -174,8 +176,11 @@ def read_table(
         rows = None
         if only is not None:
             rows = pc.field("product_id").cast(pa.string()).isin(pa.array(map(str, only), pa.string()))
-        return pq.read_table(path, columns=columns, filters=rows, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
+        table = pq.read_table(path, columns=columns, filters=rows, partitioning=None)
+        # Text that is not UTF-8 would be found out by whoever asks for that product.
+        table.validate(full=True)
+        return table
+    except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise TfsageError(f"{path}: cannot be read as Parquet ({error})") from None
 
 

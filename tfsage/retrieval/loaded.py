@@ -11,12 +11,11 @@ from tfsage.bundle import Bundle
 from tfsage.data.prepared import PreparedData
 from tfsage.errors import TfsageError
 from tfsage.evaluation.bm25 import BM25
-from tfsage.retrieval.added import read_added
+from tfsage.retrieval.added import watch_added
 from tfsage.retrieval.catalog import Catalog, Images, Pins
 from tfsage.retrieval.explain import Explainer, training_queries
 from tfsage.retrieval.products import Products, Published
 from tfsage.retrieval.searcher import Searcher
-from tfsage.retrieval.watched import Watched
 from tfsage.retrieval.withdrawn import watch_withdrawn
 from tfsage.serving.cache import MemoryCache
 from tfsage.serving.cache_redis import RedisCache
@@ -39,7 +38,7 @@ class Settings:
         pins: a Parquet file of pins' vectors.
         hybrid: whether hybrid search is offered; BM25 is built over all products when a bundle is loaded.
         withdrawn: a text file of products that are not answered any more, see `watch_withdrawn`.
-        added: a Parquet file of embeddings of products that are new or have changed, see `read_added`.
+        added: a Parquet file of embeddings of products that are new or have changed, see `watch_added`.
     """
 
     addresses: tuple[str, ...] = ()
@@ -86,16 +85,15 @@ class Loaded:
             data = None if settings.data is None else PreparedData(settings.data)
             table = settings.products or (None if data is None else data.folder / "products.parquet")
             self.catalog = Catalog(searcher.index.id_map, table)
-            self.hybrid = settings.hybrid
-            self._published = Published(
-                self.catalog,
-                searcher,
-                None if settings.images is None else Images(settings.images),
-                BM25(self.catalog.texts()) if settings.hybrid else None,
-            )
+            self.bm25 = BM25(self.catalog.texts()) if settings.hybrid else None
+            images = None if settings.images is None else Images(settings.images)
+            self._published = Published(self.catalog, searcher, images, self.bm25)
             self.pins = None if settings.pins is None else Pins(settings.pins, bundle)
             self.withdrawn = None if settings.withdrawn is None else watch_withdrawn(settings.withdrawn)
-            self.added = None if settings.added is None else self._watch_added(settings, table, lenient)
+            self.added = None
+            if settings.added is not None:
+                beside = (table, settings.images, self.bm25)
+                self.added = watch_added(settings.added, bundle, self.catalog, *beside, lenient=lenient)
             self._products = Products(self._published)
             self.explainer = None
             if data is not None:
@@ -114,17 +112,6 @@ class Loaded:
 
     def close(self) -> None:
         self._stack.close()
-
-    def _watch_added(self, settings: Settings, table: Path | None, lenient: bool) -> Watched:
-        files = [path for path in (settings.added, table, settings.images) if path is not None]
-        id_type = self._published.searcher.index.id_map.schema.field("product_id").type
-
-        def read():
-            bm25 = self._published.bm25
-            return read_added(settings.added, self.bundle, id_type, table, settings.images, bm25)
-
-        # Embeddings, texts and pictures take longer to read than a request may wait.
-        return Watched(files, read, "added products", patient=False, lenient=lenient)
 
 
 def read_vectors(bundle: Bundle) -> np.ndarray:

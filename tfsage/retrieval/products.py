@@ -143,10 +143,13 @@ class Products:
         if allowed is not None:
             still = allowed[:known] if still is None else allowed[:known] & still
         rows, scores, way = self._published.searcher.nearest(query, k, still, excluded[excluded < known])
-        fits = np.ones(len(self._rows), bool) if allowed is None else allowed[self._rows]
-        fits[np.isin(self._rows, excluded)] = False
-        rows = np.concatenate([rows, self._rows[fits]])
-        scores = np.concatenate([scores, (self.added.vectors @ query)[fits]])
+        theirs = self.added.vectors @ query
+        if allowed is not None:
+            theirs[~allowed[self._rows]] = -np.inf
+        theirs[np.isin(self._rows, excluded)] = -np.inf
+        places = _best(theirs, k)
+        rows = np.concatenate([rows, self._rows[places]])
+        scores = np.concatenate([scores, theirs[places]])
         best = np.argsort(-scores, kind="stable")[:k]
         return rows[best], scores[best], way
 
@@ -186,3 +189,12 @@ class Products:
         """The pictures of what was added come first: they are the later ones."""
         found = [self._published.images] if self.added is None else [self.added.images, self._published.images]
         return [images for images in found if images is not None]
+
+
+def _best(scores: np.ndarray, k: int) -> np.ndarray:
+    """Places of the k highest scores above -inf, the first of those that tie first."""
+    places = np.flatnonzero(scores > -np.inf)
+    if k < len(places):
+        # All that reach the k-th score, so that which of several tied ones is left does not depend on chance.
+        places = places[scores[places] >= np.partition(scores[places], -k)[-k]]
+    return places[np.argsort(-scores[places], kind="stable")][:k]

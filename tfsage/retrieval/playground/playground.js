@@ -145,7 +145,8 @@ function card(hit, moved) {
   find("meter").setAttribute("aria-label", "score");
   if (moved) find(".move").textContent = moved;
   find(".sources").textContent = Object.entries(hit.sources)
-    .map(([name, place]) => `${name} #${place.rank} (${place.score.toFixed(3)})`).join(" · ");
+    .map(([name, place]) => `${name} #${place.rank} (${place.score.toFixed(3)})`)
+    .concat(hit.added ? "added since the bundle" : []).join(" · ");
   if (hit.why.length) {
     find(".why").textContent = "near " + hit.why.map((w) => `“${w.query}” ${w.score.toFixed(2)}`).join(", ");
     find(".why").hidden = false;
