@@ -1,7 +1,9 @@
 """Files that may be replaced while the service runs."""
 
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,8 +19,8 @@ Said = TypeVar("Said")
 class Watched(Generic[Said]):
     """What files say, read again by the first request after one of them has changed.
 
-    Files that cannot be read any more change nothing: what they said before holds, and why is said once. Write a new
-    file aside and rename it, so that no half of it is ever read.
+    Files that cannot be read any more change nothing: what they said before holds, why is said once, and they are tried
+    again from time to time. Write a new file aside and rename it, so that no half of it is ever read.
 
     Args:
         files: whose change counts.
@@ -31,6 +33,9 @@ class Watched(Generic[Said]):
         TfsageError: of `read`, when not lenient.
     """
 
+    RETRY = 10.0
+    """Seconds after which files that could not be read, and have not changed, are tried again."""
+
     def __init__(
         self,
         files: Sequence[Path],
@@ -42,6 +47,7 @@ class Watched(Generic[Said]):
     ):
         self._files, self._read, self._what, self._patient = files, read, what, patient
         self._lock, self._problem, self._said = threading.Lock(), None, None
+        self._retry_at = math.inf
         self._seen = self._states()
         try:
             self._said = read()
@@ -52,7 +58,7 @@ class Watched(Generic[Said]):
 
     def value(self) -> Said | None:
         """What the files say."""
-        if self._seen != self._states() and self._lock.acquire(blocking=self._patient):
+        if self._is_due(self._states()) and self._lock.acquire(blocking=self._patient):
             try:
                 self._read_again()
             finally:
@@ -62,20 +68,23 @@ class Watched(Generic[Said]):
     def _read_again(self) -> None:
         # Before reading: a file that is replaced meanwhile is read once more.
         states = self._states()
-        if states == self._seen:
+        if not self._is_due(states):
             return
         try:
             self._said = self._read()
-            self._problem = None
+            self._problem, self._retry_at = None, math.inf
         except Exception as error:
             # Whatever is wrong with a file, the request that came upon it is answered.
             self._complain(f"{self._what} stay as they are: {error}")
         self._seen = states
 
+    def _is_due(self, states: list[tuple[int, ...] | None]) -> bool:
+        return states != self._seen or time.monotonic() >= self._retry_at
+
     def _complain(self, problem: str) -> None:
         if problem != self._problem:
             console.print(Text(problem), soft_wrap=True)
-        self._problem = problem
+        self._problem, self._retry_at = problem, time.monotonic() + self.RETRY
 
     def _states(self) -> list[tuple[int, ...] | None]:
         return [_state(path) for path in self._files]
