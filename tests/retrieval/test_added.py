@@ -69,10 +69,14 @@ def test_an_updated_product_is_answered_once_and_as_it_is_now(world, added):
 
 
 def test_the_order_of_the_file_does_not_matter(world, added):
+    """Not even where several have the very same vector."""
+    space, vectors = world.bundle.manifest.space_id, [VECTORS["n1"]] * 3 + [VECTORS["p4"], VECTORS["n1"]]
     bodies = [{"query": "oak lamp", "k": 40, "hybrid": hybrid} for hybrid in (False, True)]
+    write_added(added, space, vectors=vectors)
     before = [ask(world, "/search", **body)["hits"] for body in bodies]
-    write_added(added, world.bundle.manifest.space_id, order=[3, 0, 4, 2, 1])
-    assert [ask(world, "/search", **body)["hits"] for body in bodies] == before
+    for order in ([3, 0, 4, 2, 1], [4, 3, 2, 1, 0]):
+        write_added(added, space, vectors=vectors, order=order)
+        assert [ask(world, "/search", **body)["hits"] for body in bodies] == before
 
 
 @pytest.mark.parametrize("hybrid", [False, True])

@@ -33,7 +33,7 @@ class OtherTexts:
         found: dict[str, tuple[list[int], list[float]]] = {}
         for self._count, text in enumerate(texts, start=1):
             tokens = bm25.tokens(text)
-            norm = K1 * (1 - B + B * len(tokens) / max(bm25.mean_length, 1.0))
+            norm = K1 * (1 - B + B * len(tokens) / (bm25.mean_length or 1.0))
             for token, times in Counter(tokens).items():
                 rows, weights = found.setdefault(token, ([], []))
                 rows.append(self._count - 1)
