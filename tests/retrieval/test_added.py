@@ -367,14 +367,16 @@ def test_a_new_bundle_of_another_space_leaves_them_out_until_they_are_embedded_a
     with (
         ModelServer(load_registry(base_paths(first))) as one,
         ModelServer(load_registry(base_paths(second))) as two,
-        RetrievalService(tmp_path, Settings((one.grpc_address, two.grpc_address), added=added)) as service,
+        RetrievalService(
+            tmp_path, Settings((one.grpc_address, two.grpc_address), added=added), compare=second.folder
+        ) as service,
     ):
 
-        def count() -> int:
-            with service.borrow() as loaded:
+        def count(bundle: str = "current") -> int:
+            with service.borrow(bundle) as loaded:
                 return loaded.products().added_count
 
-        assert count() == 5
+        assert (count(), count("compare")) == (5, 0)
         # Those of the next space may come before its bundle: until then nothing changes.
         write_added(added, second.manifest.space_id, {"n1": "early"}, [VECTORS["n1"]])
         assert count() == 5
