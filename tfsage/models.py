@@ -129,17 +129,22 @@ class EmbeddingModel(tfrs.Model):
         embed, features = self._embed(batch, training=True)
         variables = self.trainable_variables
         features, ready = timed(features)
-        loss, losses, gradients = gradients_of(
+
+        def timed_loss(vectors: dict) -> tuple[tf.Tensor, tuple]:
+            loss, losses = self._loss_of(vectors, batch, training=True)
+            loss, forward = timed(loss)
+            return loss, (losses, forward)
+
+        loss, (losses, forward), gradients = gradients_of(
             embed,
             features,
-            lambda vectors: self._loss_of(vectors, batch, training=True),
+            timed_loss,
             variables,
             self.config.training.chunk_size,
             self._dropout_generators,
             # Then the gradient of an embedding is that of one pair, not of the mean over all of them.
             scale=self.config.training.batch_size if self.config.training.precision == "mixed_float16" else 1.0,
         )
-        loss, forward = timed(loss)
         gradients, backward = timed(gradients)
         finite = tf.math.is_finite(loss) & tf.math.is_finite(tf.linalg.global_norm(gradients))
         unsound = replicas.total(1.0 - tf.cast(finite, tf.float32))

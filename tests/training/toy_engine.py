@@ -3,6 +3,7 @@
 python -m tests.training.toy_engine REPLICAS OUT.npz
 """
 
+import functools
 import sys
 
 import numpy as np
@@ -169,13 +170,19 @@ def run(strategy: tf.distribute.Strategy, form: str, dtype: str, split: list[int
     return [share.numpy() for share in distributed(*values)]
 
 
+@functools.cache
+def alone(dtype: str, form: str) -> list:
+    """Loss and gradients of one device, whole; the same for all tests of a process."""
+    return run(tf.distribute.get_strategy(), form, dtype, SPLITS[1]["whole"], None)
+
+
 def cases(count: int) -> list[tuple[str, str, str, int | None]]:
-    """dtype, form, split and chunk size: the paper's form on all splits, and with two replicas all forms and chunks."""
+    """dtype, form, split and chunk size: the paper's form on all splits; two replicas: all forms, chunks, float32."""
     found = [("float64", "paper", split, None) for split in SPLITS[count]]
     if count == 2:
         found += [("float64", form, "uneven", None) for form in FORMS if form != "paper"]
-        found.append(("float64", "paper", "uneven", 3))
-    return [*found, ("float32", "paper", "uneven", None)]
+        found += [("float64", "paper", "uneven", 3), ("float32", "paper", "uneven", None)]
+    return found
 
 
 def main(count: int, out: str) -> None:

@@ -44,22 +44,26 @@ def gradients_of(
     if chunk_size is None:
         with tf.GradientTape() as tape:
             loss, other = loss_of({name: embed[name](part) for name, part in features.items()})
-            scaled = loss * scale
-        return loss, other, _divided(tape.gradient(scaled, variables), scale)
+        return loss, other, _divided(tape.gradient(loss, variables, _once_known(loss, scale)), scale)
     states, vectors = {}, {}
     for name, part in features.items():
         vectors[name], states[name] = _embed_chunks(embed[name], part, chunk_size, generators)
     with tf.GradientTape() as tape:
         tape.watch(vectors)
         loss, other = loss_of(vectors)
-        scaled = loss * scale
-    upstream, gradients = tape.gradient(scaled, [vectors, list(variables)])
+    upstream, gradients = tape.gradient(loss, [vectors, list(variables)], _once_known(loss, scale))
     for name, part in features.items():
         if upstream[name] is not None:
             whole = tf.convert_to_tensor(upstream[name])
             own = _chunk_gradients(embed[name], part, whole, variables, chunk_size, generators, states[name])
             gradients = [_add(left, right) for left, right in zip(gradients, own, strict=True)]
     return loss, other, _divided(gradients, scale)
+
+
+def _once_known(loss: tf.Tensor, scale: float) -> tf.Tensor:
+    """The scale, when the loss is there: nothing is taken back before."""
+    with tf.control_dependencies([loss]):
+        return tf.identity(tf.constant(scale, loss.dtype))
 
 
 def _divided(gradients: list, scale: float) -> list:
