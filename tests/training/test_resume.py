@@ -50,9 +50,9 @@ def kill_when(condition, words: list) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(train, trained_run, tmp_path):
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(train, trained_run, prepared, tiny_config, tmp_path):
     run = tmp_path / "killed"
-    kill_when(lambda: (run / "run.json").exists(), train(run))  # before the first step
+    Run.create(run, tiny_config, prepared)  # what a kill before the first step leaves
     kill_when(lambda: last_step(run), train(run))
     # What a kill leaves of a checkpoint that was being written.
     for name in ("index", "data-00000-of-00001"):

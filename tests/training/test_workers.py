@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
+from tests.training.plain_workers import run_plain
 from tests.training.runs import (
     assert_close_weights,
     assert_same_weights,
@@ -22,25 +22,12 @@ from tests.training.runs import (
     steps_of_history,
     wait_until,
 )
-from tests.training.toy_engine import SPLITS, run
+from tests.training.toy_engine import alone
 from tests.training.workers_engine import CASES
 from tfsage.cli import app
 from tfsage.errors import TfsageError, WorkerLost
 from tfsage.training import workers
 from tfsage.training.workers import run_workers
-
-PLAIN = """
-import json, os, pathlib, signal, sys, time
-rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-pathlib.Path(sys.argv[1], str(rank)).write_text(str(os.getpid()))
-while len(os.listdir(sys.argv[1])) < 2:
-    time.sleep(0.01)
-"""
-"""A worker that knows nothing of TensorFlow and leaves its process id in a folder; what comes next is the test's."""
-
-
-def run_plain(code: str, folder: Path) -> None:
-    run_workers(2, ["-c", PLAIN + code, folder])
 
 
 def runs(process: int) -> bool:
@@ -97,7 +84,7 @@ def test_a_stopped_process_is_ended_too(tmp_path, monkeypatch):
 
 
 def test_control_c_stops_all_workers(tmp_path):
-    code = f"from tests.training.test_workers import run_plain; run_plain('time.sleep(100)', {str(tmp_path)!r})"
+    code = f"from tests.training.plain_workers import run_plain; run_plain('time.sleep(100)', {str(tmp_path)!r})"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True) as launcher:
         wait_until(lambda: all((tmp_path / rank).exists() and (tmp_path / rank).read_text() for rank in "01"), launcher)
         launcher.send_signal(signal.SIGINT)
@@ -120,7 +107,7 @@ def test_two_workers_give_the_loss_and_gradients_of_one_device(tmp_path):
     run_workers(2, ["-m", "tests.training.workers_engine", tmp_path / "found.npz"])
     found, seen = np.load(tmp_path / "found.npz"), set()
     for dtype, form in {(dtype, form) for dtype, form, *_ in CASES}:
-        expected = run(tf.distribute.get_strategy(), form, dtype, SPLITS[1]["whole"], None)
+        expected = alone(dtype, form)
         for key in found.files:
             if key.startswith(f"{dtype} {form} "):
                 value = expected[int(key.split()[-1])]
