@@ -125,6 +125,11 @@ def test_pages_do_not_repeat_what_the_file_meanwhile_brings_or_takes(world, adde
     now = {f"p{row}": own for row, own in enumerate(world.vectors)} | dict(zip(later, vectors, strict=True))
     assert ids(second) == best(now, vector, 100, leave_out=shown)
     assert second["hits"][0]["sources"]["dense"]["rank"] == 9
+    # What comes back to the file was shown all the same.
+    second = ask(world, "/similar", **body, cursor=first["cursor"])
+    write_added(added, world.bundle.manifest.space_id)
+    third = ask(world, "/similar", **body | {"k": 100}, cursor=second["cursor"])
+    assert ids(third) == best(union(world), vector, 100, leave_out=shown | set(ids(second)))
 
 
 def test_the_cursor_of_the_last_page_is_one_that_can_be_sent(world, added):
