@@ -100,6 +100,42 @@ def embed_catalog(bundle: Bundle, products: Path, batch_size: int) -> Bundle:
     return bundle.update(changed=("embeddings",), products=count, index=None)
 
 
+def embed_products(bundle: Bundle, products: Path, out: Path, batch_size: int) -> int:
+    """Writes the embeddings of some products to one Parquet file, as the parts of a bundle have them.
+
+    That is what `tfsage service --added` reads. The bundle stays as it is; the file is written aside and renamed.
+
+    Args:
+        bundle: with its product tower.
+        products: a products table, one Parquet file.
+        out: the file; replaced when it is there.
+        batch_size: products embedded at once.
+
+    Returns:
+        how many there are.
+
+    Raises:
+        TfsageError: the file is missing, empty, not a products table, or has null or duplicate ids.
+    """
+    count, manifest = _check_products(products), bundle.manifest
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{out.name}.partial")
+    try:
+        with progress() as bar:
+            task = bar.add_task("Embedding products", total=count, note="")
+            batches = (batch for _, batch in _aligned_batches(products, batch_size))
+            inputs = _told(batches, lambda batch: bar.advance(task, len(batch)))
+            embedded = embed_record_batches(inputs, str(bundle.product_tower), manifest.image_column, manifest.space_id)
+            first = next(embedded)
+            with pq.ParquetWriter(aside, first.schema, compression="zstd", use_dictionary=["space_id"]) as writer:
+                for batch in itertools.chain([first], embedded):
+                    writer.write_batch(batch)
+        os.replace(aside, out)
+    finally:
+        aside.unlink(missing_ok=True)
+    return count
+
+
 def _check_products(path: Path) -> int:
     try:
         with pq.ParquetFile(path) as file:

@@ -58,3 +58,9 @@ def test_another_catalog_than_the_runs_own(towers, tmp_path):
     done = command(["export.catalog", "--bundle", towers.folder, "--products", products])
     assert done.stdout == ""
     assert done.stderr == f"30 products embedded in {towers.embeddings}\n"
+
+
+def test_products_between_two_bundles(towers, tmp_path):
+    products, out = write_products(tmp_path / "products.parquet", 30), tmp_path / "added.parquet"
+    done = command(["export.catalog", "--bundle", towers.folder, "--products", products, "--out", out])
+    assert done.stderr == f"30 products embedded in {out}\n" and out.exists() and not towers.parts()

@@ -1,5 +1,6 @@
 """Batch inference: right vectors in the catalog's order, and the same ones after a kill."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from export import embed_catalog as module
-from export.embed_catalog import embed_catalog, embed_record_batches, vectors_of
+from export.embed_catalog import embed_catalog, embed_products, embed_record_batches, vectors_of
 from export.raw_features import raw_features
 from tests.conftest import ROOT
 from tests.export.fakes import product_tower, products_table, write_products
@@ -52,6 +53,33 @@ def test_vectors_do_not_depend_on_how_the_file_is_cut(towers, products, tmp_path
     pq.write_table(pq.read_table(products), tmp_path / "cut.parquet", row_group_size=7)
     second = [pq.read_table(path) for path in embed_catalog(towers, tmp_path / "cut.parquet", batch_size=10).parts()]
     assert first == second
+
+
+def test_a_file_of_their_own_holds_what_the_parts_would_and_the_bundle_stays(towers, products, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in towers.folder.rglob("*")}
+    out = tmp_path / "day" / "added.parquet"
+    assert embed_products(towers, products, out, batch_size=16) == COUNT
+    assert {path: path.stat().st_mtime_ns for path in towers.folder.rglob("*")} == before
+    found = pq.read_table(out)
+    # Parts of 64 products are cut into the same batches of 16.
+    parts = pa.concat_tables([pq.read_table(path) for path in embed_catalog(towers, products, batch_size=16).parts()])
+    assert found.replace_schema_metadata(None).equals(parts.replace_schema_metadata(None))
+
+
+def test_what_fails_leaves_the_file_that_was_there(towers, products, tmp_path, monkeypatch):
+    out = tmp_path / "added.parquet"
+    out.write_bytes(b"yesterday's")
+    calls = itertools.count(1)
+
+    def fail_later(vectors, what, dimension):
+        if next(calls) == 3:
+            raise TfsageError("not finite")
+
+    monkeypatch.setattr(module, "check_vectors", fail_later)
+    with pytest.raises(TfsageError, match="not finite"):
+        embed_products(towers, products, out, batch_size=10)
+    assert out.read_bytes() == b"yesterday's"
+    assert sorted(path.name for path in tmp_path.iterdir() if "added" in path.name) == ["added.parquet"]
 
 
 def test_inference_is_lazy(towers):

@@ -1,6 +1,5 @@
 """Products that came after the bundle are answered like all others: as brute force over both finds them."""
 
-import shutil
 import threading
 from pathlib import Path
 
@@ -9,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from export.embed_catalog import embed_catalog
+from export.embed_catalog import embed_products
 from tests.export import fakes
 from tests.retrieval.conftest import NEW, PNG, TITLES, VECTORS, unit, write_added
 from tests.retrieval.test_app import ask, ids, query_vector
 from tests.retrieval.test_swap import wait_for
 from tests.serving.models import DIMENSION
-from tfsage.bundle import MANIFEST, Bundle, point_current
+from tfsage.bundle import Bundle, point_current
 from tfsage.errors import TfsageError
 from tfsage.retrieval import swap
 from tfsage.retrieval.added import watch_added
@@ -295,12 +294,7 @@ def test_what_export_catalog_makes_of_some_products_is_what_is_read(tmp_path):
     whole = pq.read_table(tmp_path / "published" / "products-1-20.parquet")
     changed = whole.slice(6, 2).set_column(0, "product_id", pa.array(["p7", "new"]))
     pq.write_table(changed, tmp_path / "new.parquet")
-    for name in (MANIFEST, "product_tower"):
-        copy = shutil.copytree if (bundle.folder / name).is_dir() else shutil.copy
-        (tmp_path / "day").mkdir(exist_ok=True)
-        copy(bundle.folder / name, tmp_path / "day" / name)
-    made = embed_catalog(Bundle.open(tmp_path / "day"), tmp_path / "new.parquet", batch_size=16)
-    made.parts()[0].rename(tmp_path / "added.parquet")
+    embed_products(bundle, tmp_path / "new.parquet", tmp_path / "added.parquet", batch_size=16)
     catalog = Catalog(published.select(["product_id", "title"]))
     added = watch_added(tmp_path / "added.parquet", bundle, catalog).value()
     assert list(added.catalog) == ["new", "p7"]
@@ -317,7 +311,7 @@ def test_what_is_wrong_with_another_space_says_how_to_mend_it(world, added):
     space = world.bundle.manifest.space_id
     assert str(refused.value) == (
         f"{added}: products of space 000000000000, the bundle {space} is of space {space}; embed them with its product "
-        f"tower: python -m export.catalog"
+        f"tower: python -m export.catalog --out"
     )
 
 

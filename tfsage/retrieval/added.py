@@ -43,7 +43,7 @@ def watch_added(
     *,
     lenient: bool = False,
 ) -> Watched[Added]:
-    """Products as `python -m export.catalog` embeds them, in one part of a bundle's embeddings, as it is now.
+    """Products as `python -m export.catalog --out` embeds them, as they are now.
 
     Args:
         path: a Parquet file with the columns product_id, title, embedding and space_id; without rows, nothing is added.
@@ -97,7 +97,7 @@ def _check_space(path: Path, spaces: pa.ChunkedArray, bundle: Bundle) -> None:
     if (found := spaces.unique().to_pylist()) != [bundle.manifest.space_id]:
         raise TfsageError(
             f"{path}: products of space {', '.join(map(str, found))}, the bundle {bundle.folder.name} is of space "
-            f"{bundle.manifest.space_id}; embed them with its product tower: python -m export.catalog"
+            f"{bundle.manifest.space_id}; embed them with its product tower: python -m export.catalog --out"
         )
 
 
@@ -115,7 +115,7 @@ def _vectors(path: Path, embeddings: pa.Array, dimension: int) -> np.ndarray:
     if lengths != [dimension] or not pa.types.is_floating(kind.value_type):
         raise TfsageError(
             f"{path}: embedding: expected {dimension} numbers in each, got {kind}; embed the products with the "
-            f"bundle's product tower: python -m export.catalog"
+            f"bundle's product tower: python -m export.catalog --out"
         )
     values = embeddings.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
     vectors = np.ascontiguousarray(values.reshape(len(embeddings), dimension))
