@@ -146,7 +146,7 @@ def agreement(exponent: float, events: int, kept: list[int], products: int = 10,
 
 def print_margin(smoke: bool) -> None:
     """Agreement as a table: one line for each exponent and number of events."""
-    kept = [20, 100, 200, 500, 1000]
+    kept = [20, 100, 200, 500, 1000, 2000]
     print("exponent  events  " + "  ".join(f"kept {keep:5}" for keep in kept))
     for exponent in (0.4, 0.6, 0.8, 1.0):
         for events in (500, 5000) if smoke else (500, 5000, 50_000):

@@ -49,7 +49,7 @@ class EnrichConfig(Section):
 
     board_titles: PositiveInt = 10
     engaged_queries: PositiveInt = 20
-    kept_queries: PositiveInt = 500
+    kept_queries: PositiveInt = 2000
     window_days: PositiveInt = 730
     action_weights: dict[str, PositiveFloat] = {
         "click": 1.0,
