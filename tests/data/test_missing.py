@@ -39,6 +39,15 @@ def test_a_column_that_the_table_lacks_is_missing_from_all(features):
     }
 
 
+def test_an_enriched_column_that_no_table_has_is_missing_like_any_other(tmp_path):
+    config = tiny_config().model_dump()
+    config["towers"]["product"]["text_fields"] = ["title", "captions"]
+    config = Config.model_validate(config)
+    prepare(write_tables(tmp_path / "tables", tiny_shop()), config, tmp_path / "data")
+    features = found(PreparedData(tmp_path / "data"), config)
+    assert features["product", "captions"].absent and features["product", "captions"].missing == 1.0
+
+
 def test_a_query_whose_vector_is_zeros_has_none(features):
     assert features["pin", "embedding"].missing == pytest.approx(1 / 3)
     assert features["pin", "embedding"].towers == ["pin"] and not features["pin", "embedding"].absent

@@ -107,8 +107,7 @@ def test_what_cannot_be_built_is_refused(vocabulary, towers, problem):
         build_towers(_config(**towers), vocabulary, None, ("title",))
 
 
-def test_a_column_of_the_data_beyond_the_usual_twelve_is_a_text_field(vocabulary):
+@pytest.mark.parametrize("present", [("title", "captions"), ("title",)])
+def test_an_enriched_column_is_a_text_field_whether_or_not_the_data_has_it(vocabulary, present):
     config = _config(product=PRODUCT | {"text_fields": ["title", "captions"]})
-    assert build_towers(config, vocabulary, None, ("title", "captions"))["product"].text_fields
-    with pytest.raises(TfsageError, match="no column"):
-        build_towers(config, vocabulary, None, ("title",))
+    assert build_towers(config, vocabulary, None, present)["product"].text_fields == ("title", "captions")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tfsage.config import TEXT_FIELDS, Config
+from tfsage.config import Config
+from tfsage.data.schema import ALL_TEXT_FIELDS
 from tfsage.errors import TfsageError
 from tfsage.text.hash_embedding import HashEmbedding
 from tfsage.text.tokenizer import NgramTokenizer
@@ -90,5 +91,5 @@ def _embedding_owner(name: str, sections) -> str:
 
 
 def _check_text_fields(name: str, wanted: tuple[str, ...], present: tuple[str, ...]) -> None:
-    if unknown := sorted(set(wanted) - set(present) - set(TEXT_FIELDS)):
+    if unknown := sorted(set(wanted) - set(present) - set(ALL_TEXT_FIELDS)):
         raise TfsageError(f"towers.{name}.text_fields: no column {unknown}; the data has {sorted(present)}")
