@@ -7,6 +7,7 @@ Every line `step` on standard input is answered by the seconds and the loss of o
 batch. The batches are in memory before the first step.
 """
 
+import gc
 import itertools
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ def main(
         model.optimizer.build(model.trainable_variables)
     dataset = model.dataset()
     ready = list(itertools.islice(dataset, batches))
+    # Or what the iterator made ahead would be in memory beside, or not, as it happens.
+    gc.collect()
     run = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), [dataset.element_spec])
     turn = itertools.cycle(ready)
 

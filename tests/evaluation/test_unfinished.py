@@ -1,5 +1,6 @@
 import pytest
 
+from tfsage.errors import TfsageError
 from tfsage.evaluation.unfinished import evaluation_key, unfinished_folder
 
 
@@ -31,6 +32,15 @@ def test_what_was_whole_before_a_kill_is_gone_on_with(tmp_path):
 def test_other_inputs_and_half_a_folder_are_thrown_away(tmp_path, key, names):
     killed(tmp_path / "out", key, *names)
     assert write(tmp_path / "out", "a", "whole.json") == ["inputs.txt"]
+    assert (tmp_path / "out" / "whole.json").read_text() == "a"
+
+
+def test_two_do_not_write_into_one_folder(tmp_path):
+    with unfinished_folder(tmp_path / "out", "a", "whole.json") as folder:
+        (folder / "whole.json").write_text("a")
+        with pytest.raises(TfsageError, match="another process evaluates into this folder"):
+            write(tmp_path / "out", "b")
+        write(tmp_path / "another", "b")
     assert (tmp_path / "out" / "whole.json").read_text() == "a"
 
 
