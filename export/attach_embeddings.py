@@ -44,7 +44,7 @@ def attach_embeddings(bundle: Bundle, tables: Path, out: Path, columns: dict[str
     Raises:
         TfsageError: the tables cannot be used, one of them is missing, or the bundle has no query tower.
     """
-    sources = find_tables(tables, [])
+    sources = find_tables(tables, [], more_texts=None)
     if missing := sorted(set(columns) - set(sources)):
         raise TfsageError(f"{tables}: there is no table {', '.join(missing)}; leave its option out, or add the table")
     written = {}

@@ -10,6 +10,9 @@ import yaml
 from tests.data.tiny import tiny_config, tiny_shop, write_tables
 from tfsage.config import Config
 from tfsage.data.expected_vectors import expected_vectors
+from tfsage.data.missing import missing_features
+from tfsage.data.prepare import prepare
+from tfsage.data.prepared import PreparedData
 from tfsage.data.tables import find_tables
 from tfsage.errors import TfsageError
 
@@ -52,6 +55,27 @@ def test_a_required_table_is_missing(tmp_path):
     shop = tiny_shop()
     del shop["products"]
     assert "products.parquet: the table is missing" in refusal(tmp_path, shop)
+
+
+def test_a_text_of_any_name_is_welcome_where_a_tower_reads_it(tmp_path):
+    shop, config = tiny_shop(), tiny_config().model_dump()
+    shop["products"]["seller_notes"] = [["as new"], ["worn"], None, ["a gift"], [], ["as new"]]
+    assert "unknown column 'seller_notes'" in refusal(tmp_path, shop)
+    config["towers"]["product"]["text_fields"] = ["title", "seller_notes"]
+    config = Config.model_validate(config)
+    prepare(tmp_path, config, tmp_path / "data")
+    data = PreparedData(tmp_path / "data")
+    assert data.text_fields[-1] == "seller_notes"
+    found = {each.feature: each for each in missing_features(data, config) if each.entity_type == "product"}
+    assert found["seller_notes"].missing == pytest.approx(2 / 6) and not found["seller_notes"].absent
+    # What only copies tables lets it pass.
+    assert "seller_notes" in find_tables(tmp_path, [], more_texts=None)["products"].columns
+
+
+def test_a_text_that_no_table_has_is_refused(tmp_path):
+    write_tables(tmp_path, tiny_shop())
+    with pytest.raises(TfsageError, match="no table has the column 'titel', which a tower's text_fields name"):
+        find_tables(tmp_path, [], {"titel"})
 
 
 def test_an_unknown_column_names_the_nearest_known_one(tmp_path):

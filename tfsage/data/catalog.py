@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from tfsage.data.bad_rows import BadRows
 from tfsage.data.columns import plain, read_vectors, texts
-from tfsage.data.schema import ALL_TEXT_FIELDS, TABLE_OF_TYPE
+from tfsage.data.schema import ALL_TEXT_FIELDS, TABLE_OF_TYPE, TABLES
 from tfsage.data.stores import ArrayWriter, RaggedStore, RaggedWriter, StringWriter
 from tfsage.data.tables import BATCH_ROWS, Source
 from tfsage.data.text_key import text_key
@@ -215,4 +215,6 @@ def entity_texts(folder: Path, entity_type: str, fields: tuple[str, ...]) -> Ite
 
 def stored_text_fields(source: Source) -> tuple[str, ...]:
     """The text columns that products or pins have, in the order of their token rows."""
-    return tuple(field for field in ALL_TEXT_FIELDS if field in source.columns)
+    known = TABLES[source.name].columns
+    further = [name for name, column in source.columns.items() if name not in known and column.kind == "text"]
+    return (*(field for field in ALL_TEXT_FIELDS if field in source.columns), *sorted(further))

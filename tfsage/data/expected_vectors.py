@@ -1,10 +1,10 @@
-"""Which embedding columns a config relies on, and how long it expects their vectors to be."""
+"""Which columns a config relies on beyond those that every table has, and how long it expects vectors to be."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tfsage.config import Config, FrozenTowerConfig, TowerConfig
-from tfsage.data.schema import TABLE_OF_TYPE
+from tfsage.data.schema import ALL_TEXT_FIELDS, TABLE_OF_TYPE
 
 
 class ExpectedVectors(NamedTuple):
@@ -48,6 +48,12 @@ def expected_vectors(config: Config) -> list[ExpectedVectors]:
             table = TABLE_OF_TYPE[task.query_type]
             expected.append(ExpectedVectors(table, columns[task.query_type], tower.input_dimension, who))
     return expected
+
+
+def further_texts(config: Config) -> set[str]:
+    """The text fields of towers that the schema does not know."""
+    fields = {field for tower in config.towers.values() for field in getattr(tower, "text_fields", ())}
+    return fields - set(ALL_TEXT_FIELDS)
 
 
 def _columns(who: str, tower: TowerConfig) -> Iterator[tuple[str, int, str, bool]]:

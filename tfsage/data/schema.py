@@ -52,12 +52,12 @@ class Table:
     Attributes:
         columns: by name.
         key: the column whose values are distinct, or None.
-        more_embeddings: whether embedding columns beyond `columns` are welcome.
+        more_columns: whether embeddings and texts beyond `columns` are welcome.
     """
 
     columns: dict[str, Column]
     key: str | None = None
-    more_embeddings: bool = False
+    more_columns: bool = False
 
 
 _ID = Column("id", required=True)
@@ -67,12 +67,12 @@ TABLES = {
     "products": Table(
         {"product_id": _ID, **_TEXT, "variant_group": Column("text"), "image_embeddings": Column("vectors")},
         "product_id",
-        more_embeddings=True,
+        more_columns=True,
     ),
     "pins": Table(
         {"pin_id": _ID, **_TEXT, "embedding": Column("vector"), "image_embeddings": Column("vectors")},
         "pin_id",
-        more_embeddings=True,
+        more_columns=True,
     ),
     "queries": Table(
         {

@@ -1,6 +1,6 @@
 """Tables on disk: found, opened, and read batch by batch or as Ibis expressions."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -38,9 +38,11 @@ class Source:
         columns: what each column of the table holds, by name.
     """
 
-    def __init__(self, name: str, files: list[Path], schema: pa.Schema, row_count: int):
+    def __init__(
+        self, name: str, files: list[Path], schema: pa.Schema, row_count: int, more_texts: Collection[str] | None
+    ):
         self.name, self.files, self.schema, self.row_count = name, files, schema, row_count
-        self.columns = {field.name: describe_column(name, field) for field in schema}
+        self.columns = {field.name: describe_column(name, field, more_texts) for field in schema}
         self._relation_files = [str(file) for file in files]
 
     @property
@@ -82,12 +84,16 @@ class Source:
         self._relation_files = [str(file) for file in files]
 
 
-def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str, Source]:
+def find_tables(
+    folder: str | Path, expected: list[ExpectedVectors], more_texts: Collection[str] | None = ()
+) -> dict[str, Source]:
     """Opens every table of a folder: FOLDER/<table>.parquet or FOLDER/<table>/*.parquet.
 
     Args:
         folder: the tables.
         expected: embedding columns that the config relies on, in the tables that are there.
+        more_texts: text columns of products or pins that the schema does not know, and the config relies on. None lets
+            every such column pass, for who only copies tables.
 
     Raises:
         TfsageError: names every table that is missing, empty or not Parquet, and every column that is unknown,
@@ -106,7 +112,7 @@ def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str
             if name in REQUIRED_TABLES:
                 problems.append(f"{folder}/{name}.parquet: the table is missing; it is required")
             continue
-        source = _open(name, files, problems)
+        source = _open(name, files, more_texts, problems)
         if source is not None:
             sources[name] = source
     for name, columns, _length, who, optional, instead in expected:
@@ -115,20 +121,31 @@ def find_tables(folder: str | Path, expected: list[ExpectedVectors]) -> dict[str
             problems.append(
                 f"{name}: no column {' or '.join(columns)}, which {who} needs; add it, or change the config"
             )
+    for column in sorted(more_texts or ()):
+        if not any(column in source.columns for source in sources.values()):
+            problems.append(
+                f"no table has the column {column!r}, which a tower's text_fields name; add it, or rename it"
+            )
     if problems:
         raise TfsageError("The tables cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
     return sources
 
 
-def describe_column(table: str, field: pa.Field) -> Column | None:
-    """What a column holds: by the schema, or by its type for further embedding columns; None where it is unknown."""
+def describe_column(table: str, field: pa.Field, more_texts: Collection[str] | None) -> Column | None:
+    """What a column holds: by the schema, by its type for further embeddings, as a text if it is one of `more_texts`.
+
+    None where it is unknown.
+    """
     known = TABLES[table].columns.get(field.name)
     # The name of a further column becomes the name of a folder.
-    if known is not None or not TABLES[table].more_embeddings or not field.name.isidentifier():
+    if known is not None or not TABLES[table].more_columns or not field.name.isidentifier():
         return known
     if is_vectors(field.type):
         return Column("vectors")
-    return Column("vector") if is_vector(field.type) else None
+    if is_vector(field.type):
+        return Column("vector")
+    is_wanted = more_texts is None or field.name in more_texts
+    return Column("text") if is_wanted and accepts("text", field.type) else None
 
 
 def _files(folder: Path, name: str) -> list[Path]:
@@ -138,7 +155,7 @@ def _files(folder: Path, name: str) -> list[Path]:
     return sorted(path for path in (folder / name).glob("*.parquet") if path.is_file())
 
 
-def _open(name: str, files: list[Path], problems: list[str]) -> Source | None:
+def _open(name: str, files: list[Path], more_texts: Collection[str] | None, problems: list[str]) -> Source | None:
     found = len(problems)
     schema, row_count = None, 0
     for file in files:
@@ -151,21 +168,21 @@ def _open(name: str, files: list[Path], problems: list[str]) -> Source | None:
         row_count += rows
         if schema is None:
             schema = here
-            problems.extend(f"{file}: {problem}" for problem in _schema_problems(name, here))
+            problems.extend(f"{file}: {problem}" for problem in _schema_problems(name, here, more_texts))
         elif here != schema:
             problems.append(f"{file}: its columns or types differ from those of {files[0].name}; write both alike")
     if schema is not None and row_count == 0:
         problems.append(f"{files[0]}: the table is empty")
-    return Source(name, files, schema, row_count) if len(problems) == found else None
+    return Source(name, files, schema, row_count, more_texts) if len(problems) == found else None
 
 
-def _schema_problems(name: str, schema: pa.Schema) -> Iterator[str]:
+def _schema_problems(name: str, schema: pa.Schema, more_texts: Collection[str] | None) -> Iterator[str]:
     known = TABLES[name].columns
     for column in schema.names:
         if schema.names.count(column) > 1:
             yield f"column {column!r} is there twice"
     for field in schema:
-        column = describe_column(name, field)
+        column = describe_column(name, field, more_texts)
         if column is None:
             near = get_close_matches(field.name, known, 1, 0.0)[0]
             what = f"unknown column {field.name!r} ({field.type})"

@@ -64,7 +64,7 @@ def write_neighbours(
     """
     tables, out = Path(tables).absolute(), Path(out).absolute()
     walks, prepare = walks or Walks(), prepare or PrepareConfig()
-    sources = find_tables(tables, [])
+    sources = find_tables(tables, [], more_texts=None)
     column = _check(tables, sources)
     with staged_folder(out, MARKER) as staged, tempfile.TemporaryDirectory(dir=staged) as scratch, progress() as bar:
         scratch = Path(scratch)

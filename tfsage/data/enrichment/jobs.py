@@ -165,7 +165,7 @@ class _Job:
         self._tables, self._out, self._column = Path(tables).absolute(), Path(out).absolute(), column
 
     def __enter__(self) -> "_Job":
-        self.sources = find_tables(self._tables, [])
+        self.sources = find_tables(self._tables, [], more_texts=None)
         self._out.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = tempfile.TemporaryDirectory(prefix=".enrich-", dir=self._out.parent)
         self.scratch = Path(self._temporary.name)
