@@ -1,10 +1,9 @@
 """MODEL_CARD.md: what a bundle is, what it was measured to do, and how to use it, written from what is on disk."""
 
-import json
 from pathlib import Path
 
 from tfsage.bundle import Bundle
-from tfsage.evaluation.report import quality_markdown, serving_of
+from tfsage.evaluation.report import index_facts, load_report, report_markdown, serving_of
 from tfsage.files import write_text
 
 
@@ -13,18 +12,18 @@ def write_model_card(bundle: Bundle, run: Path) -> None:
 
     The loss of serving is told of this bundle's space alone.
     """
-    measured = run / "metrics.json"
-    metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else None
-    write_text(bundle.folder / "MODEL_CARD.md", model_card(bundle, metrics, serving_of(run, bundle)))
+    report = load_report(run)
+    if report is not None:
+        report |= {"index": index_facts(bundle), "serving": serving_of(run, bundle)}
+    write_text(bundle.folder / "MODEL_CARD.md", model_card(bundle, report))
 
 
-def model_card(bundle: Bundle, metrics: dict | None, serving: dict | None = None) -> str:
+def model_card(bundle: Bundle, report: dict | None) -> str:
     """The card as Markdown.
 
     Args:
         bundle: complete.
-        metrics: what metrics.json holds, or None.
-        serving: what serving.json holds, or None.
+        report: what report.json holds, or None where the run was not evaluated.
     """
     manifest, index = bundle.manifest, bundle.manifest.index
     inputs = ", ".join(manifest.text_fields) or "none"
@@ -42,7 +41,7 @@ def model_card(bundle: Bundle, metrics: dict | None, serving: dict | None = None
         "",
         "## Quality",
         "",
-        *_quality(metrics, serving),
+        *_quality(report),
         "",
         "## Index",
         "",
@@ -67,7 +66,7 @@ def model_card(bundle: Bundle, metrics: dict | None, serving: dict | None = None
     return "\n".join(lines) + "\n"
 
 
-def _quality(metrics: dict | None, serving: dict | None) -> list[str]:
-    if metrics is None:
+def _quality(report: dict | None) -> list[str]:
+    if report is None:
         return ["Not evaluated: `tfsage evaluate` had not been run when this was published."]
-    return quality_markdown(metrics, serving)
+    return report_markdown(report)

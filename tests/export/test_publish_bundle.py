@@ -77,7 +77,6 @@ def test_a_published_bundle_is_complete_and_current(root, bundle):
 
 def test_the_card_and_the_report_come_from_the_run_and_know_the_index(bundle, run, tmp_path):
     report = make_report(index=None, serving=None)
-    (run / "metrics.json").write_text(json.dumps(report["metrics"]))
     (run / "report.json").write_text(json.dumps(report))
     serving = {**make_serving(), "bundle": bundle.manifest.space_id}
     (run / "serving.json").write_text(json.dumps(serving))
@@ -91,7 +90,7 @@ def test_the_card_and_the_report_come_from_the_run_and_know_the_index(bundle, ru
 
 
 def test_the_loss_of_serving_another_bundle_is_not_this_one_s(bundle, run):
-    (run / "metrics.json").write_text(json.dumps(make_report()["metrics"]))
+    (run / "report.json").write_text(json.dumps(make_report()))
     (run / "serving.json").write_text(json.dumps({**make_serving(), "bundle": "ffffffffffff"}))
     write_model_card(bundle, run)
     card = (bundle.folder / "MODEL_CARD.md").read_text()

@@ -5,7 +5,7 @@ import numpy as np
 from tests.evaluation.report.test_page import Page
 from tests.evaluation.worlds import unit
 from tfsage.evaluation import account, strata
-from tfsage.evaluation.report import quality_markdown, render_report
+from tfsage.evaluation.report import render_report, report_markdown
 from tfsage.evaluation.report.contents import alarms
 
 
@@ -33,12 +33,13 @@ def test_every_part_of_real_metrics_is_shown():
     metrics = {"split": "test", "k": [5, 20], "distractors": 120, "products": 120, "confidence": 0.95}
     metrics |= {"bootstrap": 50, "skipped": [], "tasks": {"search_click": task}}
     about = {"title": "real", "alarms": alarms(metrics), "metrics": metrics, "index": None, "serving": None}
-    page = render_report({**about, "examples": {}, "history": [], "data": {}})
+    report = {**about, "examples": {}, "history": [], "data": {}}
+    page = render_report(report)
     text = Page(page).text
     for name in ("popularity decile", "novelty", "language", "ndcg@5", "Ranks under ties", "number of distractors"):
         assert name in text
     own = task["recall@5"]
     assert f"{own['value']:.3f}[{own['low']:.3f}, {own['high']:.3f}]" in text
     assert f"{task['strata']['language'][0]['model']['recall@5']['value']:.3f}" in text
-    card = "\n".join(quality_markdown(metrics, None))
+    card = "\n".join(report_markdown(report))
     assert "| language | de | 20 | 50.0 % |" in card and "ndcg@5" in card

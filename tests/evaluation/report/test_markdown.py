@@ -1,5 +1,5 @@
-from tests.evaluation.report.worlds import make_metrics, make_serving
-from tfsage.evaluation.report import quality_markdown
+from tests.evaluation.report.worlds import make_metrics, make_report
+from tfsage.evaluation.report import report_markdown
 from tfsage.evaluation.report.markdown import table_markdown
 from tfsage.evaluation.report.tables import Cell, Table
 
@@ -7,7 +7,7 @@ from tfsage.evaluation.report.tables import Cell, Table
 def test_the_card_has_headline_strata_hubness_alarms_and_serving():
     metrics = make_metrics()
     metrics["tasks"]["search_click"]["alarms"] = ["a hub"]
-    lines = quality_markdown(metrics, make_serving())
+    lines = report_markdown(make_report(metrics=metrics))
     assert lines[0] == "- **Alarm, search_click:** a hub"
     text = "\n".join(lines)
     assert "| search_click | 0.620 [0.600, 0.640] | 0.650 [0.630, 0.670] |" in text
@@ -22,7 +22,7 @@ def test_the_card_has_headline_strata_hubness_alarms_and_serving():
 
 
 def test_every_table_has_as_many_cells_as_columns():
-    lines = quality_markdown(make_metrics(), make_serving())
+    lines = report_markdown(make_report())
     width = None
     for line in lines:
         if line.startswith("|"):
@@ -34,9 +34,40 @@ def test_every_table_has_as_many_cells_as_columns():
 
 
 def test_without_serving_and_alarms():
-    lines = quality_markdown(make_metrics(), None)
+    lines = report_markdown(make_report(serving=None))
     assert lines[0].startswith("No alarm")
     assert not any("serving" in line for line in lines)
+
+
+def test_curves_are_tables():
+    text = "\n".join(report_markdown(make_report()))
+    assert "| task | system | 1 | 10 | 100 | 1,000 |" in text
+    assert "| search_click | this model | 0.186 | 0.620 | 0.868 | 0.992 |" in text
+    assert "### recall@10 over the number of distractors" in text
+    assert "| search_click | this model | 0.620 | 0.558 | 0.496 | 0.434 |" in text
+    assert "| step | loss: all | loss: search_click | temperature: product |" in text
+    assert "| 150 | 6.000 | 6.333 | 0.070 |" in text
+    assert "| 40 leaves, 100 reorder | 0.9610 | 0.4 | ✓ |" in text
+
+
+def test_a_long_history_is_told_from_its_first_to_its_last_step():
+    history = [{"step": step, "loss": {"all": 1.0}, "temperature": {}} for step in range(10, 1010, 10)]
+    lines = report_markdown(make_report(history=history))
+    steps = [line.split(" | ")[0] for line in lines[lines.index("### Training") + 4 :]]
+    told = steps[: steps.index("")]
+    assert told[0] == "| 10" and told[-1] == "| 1,000" and len(told) == 12
+
+
+def test_examples_are_told_and_cannot_break_out():
+    (line,) = [line for line in report_markdown(make_report()) if "alert" in line]
+    assert line.startswith("- **&lt;script>alert(1)&lt;/script>** (recall@")
+    assert line.endswith("desk ✓; (no title). Engaged: desk; oak desk; a desk")
+
+
+def test_what_is_not_there_is_left_out():
+    text = "\n".join(report_markdown(make_report(history=[], examples={}, data={}, index=None)))
+    for heading in ("Training", "Examples", "Index"):
+        assert heading not in text
 
 
 def test_words_cannot_break_a_table():
