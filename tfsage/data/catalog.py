@@ -216,5 +216,5 @@ def entity_texts(folder: Path, entity_type: str, fields: tuple[str, ...]) -> Ite
 def stored_text_fields(source: Source) -> tuple[str, ...]:
     """The text columns that products or pins have, in the order of their token rows."""
     known = TABLES[source.name].columns
-    further = [name for name, column in source.columns.items() if name not in known and column.kind == "text"]
-    return (*(field for field in ALL_TEXT_FIELDS if field in source.columns), *sorted(further))
+    more = [name for name, column in source.columns.items() if name not in known and column.kind == "text"]
+    return (*(field for field in ALL_TEXT_FIELDS if field in source.columns), *sorted(more))

@@ -50,7 +50,7 @@ def expected_vectors(config: Config) -> list[ExpectedVectors]:
     return expected
 
 
-def further_texts(config: Config) -> set[str]:
+def more_texts(config: Config) -> set[str]:
     """The text fields of towers that the schema does not know."""
     fields = {field for tower in config.towers.values() for field in getattr(tower, "text_fields", ())}
     return fields - set(ALL_TEXT_FIELDS)

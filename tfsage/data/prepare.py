@@ -16,7 +16,7 @@ from tfsage.data.bad_rows import NOT_UTF8, BadRows
 from tfsage.data.catalog import EntityWriter, stored_text_fields, write_product_queries
 from tfsage.data.engine import connect
 from tfsage.data.enrichment.past import relation
-from tfsage.data.expected_vectors import expected_vectors, further_texts
+from tfsage.data.expected_vectors import expected_vectors, more_texts
 from tfsage.data.leakage import LeakageAudit, describe_leaks
 from tfsage.data.pairs import PairBuilder, with_rows
 from tfsage.data.prepared import FORMAT
@@ -53,7 +53,7 @@ def prepare(
             examples. What was in `out` before is left as it was.
     """
     expected = expected_vectors(config)
-    sources = find_tables(tables, expected, further_texts(config))
+    sources = find_tables(tables, expected, more_texts(config))
     with (
         staged_folder(out, "manifest.json") as folder,
         tempfile.TemporaryDirectory(dir=folder) as scratch,
